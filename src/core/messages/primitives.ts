@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import type { CommandNumber } from '../command-number.ts';
+import type { FencingToken } from '../fencing-token.ts';
+import { NAME_PATTERN } from '../ids.ts';
+import type { ResourceProfile } from '../resource-profile.ts';
+import type {
+  AllocationId,
+  BootNonce,
+  ClusterId,
+  InstanceId,
+  JobId,
+  JobMasterId,
+  LeaderSessionId,
+  ResourceId,
+  ResourceManagerId,
+  SlotId,
+} from '../ids.ts';
+
+/** A bounded list, read-only to whoever gets it. */
+export function list<Schema extends z.ZodType>(
+  item: Schema,
+  most: number,
+): z.ZodType<readonly z.output<Schema>[]> {
+  return z.array(item).max(most);
+}
+
+const name = z
+  .string()
+  .regex(NAME_PATTERN, 'must be 1 to 128 letters, digits, dots, dashes, underscores or colons');
+const opaqueId = z.string().min(1).max(128);
+
+export const resourceManagerId = name.transform((text) => text as ResourceManagerId);
+export const resourceId = name.transform((text) => text as ResourceId);
+export const jobId = name.transform((text) => text as JobId);
+export const allocationId = opaqueId.transform((text) => text as AllocationId);
+export const instanceId = opaqueId.transform((text) => text as InstanceId);
+export const jobMasterId = opaqueId.transform((text) => text as JobMasterId);
+export const bootNonce = opaqueId.transform((text) => text as BootNonce);
+export const leaderSessionId = opaqueId.transform((text) => text as LeaderSessionId);
+export const clusterId = opaqueId.transform((text) => text as ClusterId);
+
+/** `host:port` or `[v6]:port`, as it is dialled. */
+export const address = z
+  .string()
+  .max(300)
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, 'must be host:port');
+
+/** A 64 bit revision; a decimal string on the wire. */
+export const revision = z
+  .string()
+  .regex(/^\d{1,19}$/, 'must be a decimal number as a string')
+  .transform((text) => BigInt(text));
+
+export const generation = z.int().min(0);
+export const slotNumber = z.int().min(0).max(65_535);
+export const grantNumber = z.int().min(0);
+export const durationMs = z
+  .number()
+  .min(0)
+  .max(7 * 24 * 3_600_000);
+
+export const fencingToken = z.object({
+  generation,
+  epoch: revision,
+  leaderSessionId,
+}) satisfies z.ZodType<FencingToken>;
+
+export const commandNumber = z.object({
+  generation,
+  epoch: revision,
+  n: z.int().min(0),
+}) satisfies z.ZodType<CommandNumber>;
+
+export const slotId = z.object({ resourceId, slotNumber }) satisfies z.ZodType<SlotId>;
+
+const amount = z.number().min(0).max(1e15);
+
+export const resourceProfile = z.object({
+  cpuCores: amount,
+  memoryMB: z.int().min(0),
+  extended: z.record(z.string().min(1).max(64), amount).default({}),
+}) satisfies z.ZodType<ResourceProfile>;
+
+/** Orders two job masters of one job: where and when their record in etcd was last written. */
+export const registrationOrder = z.object({ generation, revision });
+export type RegistrationOrder = z.infer<typeof registrationOrder>;

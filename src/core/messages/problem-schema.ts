@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { PROBLEM_CODES, type Problem, type ProblemCode } from '../problem.ts';
+import { fencingToken, list } from './primitives.ts';
+
+const codes = Object.keys(PROBLEM_CODES) as [ProblemCode, ...ProblemCode[]];
+
+/** A problem as it travels in a message. A code of a newer version is read as `INTERNAL`. */
+export const problem = z.object({
+  code: z.enum(codes).catch('INTERNAL'),
+  detail: z.string(),
+  fields: list(z.object({ field: z.string(), detail: z.string() }), 1_000).optional(),
+  leader: z.object({ resourceManagerId: z.string(), address: z.string() }).nullable().optional(),
+  token: fencingToken.optional(),
+  retryAfterMs: z.number().optional(),
+}) satisfies z.ZodType<Problem>;

@@ -1,0 +1,114 @@
+import type { FencingToken } from '../core/fencing-token.ts';
+import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
+import type { Compare, Operation, OperationResult } from './coordination-store.ts';
+
+/** One resource manager in line for leadership, in the order of its create revision. */
+export interface Candidate {
+  readonly resourceManagerId: ResourceManagerId;
+  readonly address: string;
+  readonly bootNonce: BootNonce;
+  /** Version of its software. */
+  readonly version: string;
+  readonly createRevision: bigint;
+}
+
+/** The confirmed leader as etcd shows it; valid while the head of the line has its epoch. */
+export interface LeaderRecord {
+  readonly resourceManagerId: ResourceManagerId;
+  readonly address: string;
+  readonly token: FencingToken;
+  readonly confirmedAt: string;
+}
+
+/** Everything that the election knows of the cluster; a new object at each change. */
+export interface ElectionView {
+  /** Null until the identity has been read or created. */
+  readonly clusterId: ClusterId | null;
+  readonly generation: number;
+  readonly candidates: readonly Candidate[];
+  /** Null while nobody is confirmed. */
+  readonly leader: LeaderRecord | null;
+}
+
+/** Writes guarded by the leader's own candidate key (G1); `alsoIf` adds to the guard. */
+export interface GuardedWrite {
+  readonly alsoIf: readonly Compare[];
+  readonly operations: readonly Operation[];
+  /** Read in the else branch: what would have been written, to recognise an earlier copy of this write (G5). */
+  readonly readBack: readonly Operation[];
+}
+
+/**
+ * What became of a guarded write. `refused`: one of `alsoIf` did not hold, or an earlier copy committed: the
+ * records read tell which. `deposed`: the own candidate key is gone, so it never was and never will be done
+ * unless an earlier copy was. `abandoned`: the term ended before there was a definite answer.
+ */
+export type GuardedOutcome =
+  | { readonly kind: 'committed'; readonly revision: bigint; readonly results: readonly OperationResult[] }
+  | { readonly kind: 'refused'; readonly revision: bigint; readonly results: readonly OperationResult[] }
+  | { readonly kind: 'deposed' }
+  | { readonly kind: 'abandoned' };
+
+/** One confirmed term of office. A new object for each; it can do nothing once its term is over. */
+export interface Leadership {
+  readonly token: FencingToken;
+  readonly clusterId: ClusterId;
+  /**
+   * Whether an effect may begin in this very turn (G6): confirmed, not revoked, the serving deadline ahead, no
+   * gap unproved. Ask for each effect, not for a batch.
+   */
+  mayServe(): boolean;
+  /** Whether the term has not been revoked; true while merely suspended. */
+  readonly current: boolean;
+  /** Sends the write until there is a definite answer; never rejects. */
+  write(write: GuardedWrite): Promise<GuardedOutcome>;
+}
+
+/** Who wants to lead (Flink's `LeaderContender`). Calls come one at a time. */
+export interface LeaderContender {
+  /** First in line. The contender makes itself ready and then calls `confirmLeaderSessionId`. */
+  grantLeadership(leaderSessionId: LeaderSessionId): void;
+  /**
+   * The confirm is known to have committed (G5). `takenFrom` is what etcd held then of registrations, read in
+   * or after the confirm.
+   */
+  leadershipConfirmed(leadership: Leadership): void;
+  /** Whatever was granted is over; books are to be dropped in this very turn. */
+  revokeLeadership(reason: string): void;
+  /** Suspended or serving again; only between confirmation and revocation. */
+  servingChanged(serving: boolean): void;
+  /** The line or the leader changed; also called once after `start`. */
+  viewChanged(view: ElectionView): void;
+  /**
+   * Passes through everything that serves requests (mailbox and slot manager) and calls back from there: a
+   * loop that hangs, hangs here too, and so loses its leadership.
+   */
+  probe(done: () => void): void;
+  /** Nothing can go on; the process must end with this error (Flink's `handleError`). */
+  handleError(error: Error): void;
+}
+
+/** Why and for whom a leader goes. */
+export interface Resignation {
+  readonly reason: string;
+  /** Hand over to this candidate: the ones ahead of it are moved behind. */
+  readonly to?: ResourceManagerId;
+}
+
+/** Elects one of several contenders (Flink's `LeaderElectionService`). */
+export interface LeaderElectionService {
+  /** Joins the line, and joins it again after each loss, until `stop`. */
+  start(contender: LeaderContender): void;
+  /** Answers a grant; ignored when the session is not the granted one any more. */
+  confirmLeaderSessionId(leaderSessionId: LeaderSessionId): void;
+  /** Whether this is the session of the confirmed term, revoked or not being the question. */
+  hasLeadership(leaderSessionId: LeaderSessionId): boolean;
+  readonly view: ElectionView;
+  /**
+   * Gives up leadership in one transaction: history, own key and record; then queues again. Resolves when it is
+   * known to be done; rejects with `NOT_LEADER`, or `CONFLICT` when `to` is not in line, and changes nothing then.
+   */
+  resign(resignation: Resignation): Promise<void>;
+  /** Resigns if it leads, leaves the line, and releases the lease; resolves when answered or the lease has run out. */
+  stop(reason: string): Promise<void>;
+}

@@ -1,0 +1,196 @@
+import type { RequestBody } from '../core/messages/catalogue.ts';
+import type { ClusterView } from '../core/messages/handshake.ts';
+import { backoffDelayMs } from '../runtime/backoff.ts';
+import type { Timer } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { CloseReason, Dialer } from './connection.ts';
+import { dialChannel, type HandshakeContext } from './handshake.ts';
+import type { InboundNotification, InboundRequest, MessageChannel } from './message-channel.ts';
+
+/** One standing connection to one resource manager. */
+export interface ResourceManagerLink {
+  readonly address: string;
+  readonly resourceManagerId: string;
+  /** Boot nonce of the process at the other end. */
+  readonly bootNonce: string;
+  readonly channel: MessageChannel;
+}
+
+/** How a process introduces itself; asked for at each new connection, so that it shows its newest token. */
+export type Introduction =
+  | { readonly type: 'introduceTaskExecutor'; readonly body: RequestBody<'introduceTaskExecutor'> }
+  | { readonly type: 'introduceJobMaster'; readonly body: RequestBody<'introduceJobMaster'> }
+  | { readonly type: 'introduceResourceManager'; readonly body: RequestBody<'introduceResourceManager'> };
+
+/** What the owner of the links is told; each call in a turn of its own or in that of a message. */
+export interface LinksListener {
+  introduction(): Introduction;
+  /** The resource manager has taken the introduction; also called at each later change of its view. */
+  onClusterView(link: ResourceManagerLink, view: ClusterView): void;
+  onRequest(link: ResourceManagerLink, request: InboundRequest): void;
+  /** All but `clusterViewChanged`, which comes through `onClusterView`. */
+  onNotification(link: ResourceManagerLink, notification: InboundNotification): void;
+  onLinkDown(link: ResourceManagerLink, reason: CloseReason): void;
+}
+
+export interface LinksOptions {
+  readonly context: HandshakeContext;
+  readonly dialer: Dialer;
+  readonly logger: Logger;
+  /** Addresses to start with; those of the live candidates are learned. */
+  readonly seeds: readonly string[];
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  /** An address never to dial: one's own. */
+  readonly except?: string;
+  readonly listener: LinksListener;
+}
+
+const REDIAL = { firstMs: 50, mostMs: 2_000 };
+const MAX_ADDRESSES = 64;
+
+interface Entry {
+  readonly address: string;
+  readonly seed: boolean;
+  closer: { close(): void } | null;
+  link: ResourceManagerLink | null;
+  attempts: number;
+  redial: Timer | null;
+  ping: Timer | null;
+}
+
+/**
+ * Keeps one connection to every resource manager, leader and standbys: to the seeds, and to the live
+ * candidates that any of them names. A broken one is dialled again, with back-off, until `close`.
+ */
+export class ResourceManagerLinks {
+  readonly #options: LinksOptions;
+  readonly #entries = new Map<string, Entry>();
+  #closed = false;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+  }
+
+  /** Starts to dial the seeds. */
+  start(): void {
+    for (const seed of this.#options.seeds) this.#add(seed, true);
+  }
+
+  /** Links that stand, introduced, in the order of their addresses' first appearance. */
+  get links(): ResourceManagerLink[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.link === null ? [] : [entry.link]));
+  }
+
+  /** Adds addresses; those that are there already, and one's own, are ignored. */
+  learn(addresses: readonly string[]): void {
+    for (const address of addresses) this.#add(address, false);
+  }
+
+  /** Ends all connections; the listener is told nothing more. */
+  close(): void {
+    this.#closed = true;
+    for (const entry of this.#entries.values()) {
+      entry.redial?.cancel();
+      entry.ping?.cancel();
+      entry.closer?.close();
+    }
+    this.#entries.clear();
+  }
+
+  #add(address: string, seed: boolean): void {
+    if (this.#closed || this.#entries.has(address) || address === this.#options.except) return;
+    if (this.#entries.size >= MAX_ADDRESSES) {
+      this.#options.logger.log('warn', 'resource-manager-address-ignored', { address, most: MAX_ADDRESSES });
+      return;
+    }
+    const entry: Entry = { address, seed, closer: null, link: null, attempts: 0, redial: null, ping: null };
+    this.#entries.set(address, entry);
+    this.#dial(entry);
+  }
+
+  #dial(entry: Entry): void {
+    const { context, dialer, listener } = this.#options;
+    entry.redial = null;
+    let link: ResourceManagerLink | null = null;
+    entry.closer = dialChannel(context, dialer, entry.address, 'resource-manager', {
+      onReady: (channel, welcome) => {
+        link = {
+          address: entry.address,
+          resourceManagerId: welcome.serverId,
+          bootNonce: welcome.serverInstance,
+          channel,
+        };
+        this.#introduce(entry, link);
+      },
+      onRequest: (request) => {
+        if (this.#closed || link === null) return;
+        if (request.type === 'ping') return request.respond({ state: 'worker', epoch: null });
+        listener.onRequest(link, request);
+      },
+      onNotification: (notification) => {
+        if (this.#closed || link === null) return;
+        if (notification.type === 'clusterViewChanged') return this.#view(link, notification.body);
+        listener.onNotification(link, notification);
+      },
+      onClose: (reason) => this.#closedByPeer(entry, reason),
+    });
+  }
+
+  #introduce(entry: Entry, link: ResourceManagerLink): void {
+    const { type, body } = this.#options.listener.introduction();
+    const { pingTimeoutMs, logger } = this.#options;
+    link.channel.request(type, body as never, pingTimeoutMs, (outcome) => {
+      if (this.#closed || link.channel.closed) return;
+      if (!outcome.ok) {
+        logger.log('warn', 'introduction-refused', {
+          address: link.address,
+          ...outcome.problem,
+          fields: undefined,
+          leader: undefined,
+          token: undefined,
+        });
+        return link.channel.close();
+      }
+      entry.link = link;
+      entry.attempts = 0;
+      this.#schedulePing(entry, link);
+      this.#view(link, outcome.reply as ClusterView);
+    });
+  }
+
+  #view(link: ResourceManagerLink, view: ClusterView): void {
+    this.learn(view.candidates.map((candidate) => candidate.address));
+    this.#options.listener.onClusterView(link, view);
+  }
+
+  #schedulePing(entry: Entry, link: ResourceManagerLink): void {
+    const { context, pingIntervalMs, pingTimeoutMs } = this.#options;
+    entry.ping = context.clock.schedule(pingIntervalMs, () => {
+      link.channel.request('ping', {}, pingTimeoutMs, (outcome) => {
+        if (this.#closed || entry.link !== link) return;
+        if (outcome.ok) this.#schedulePing(entry, link);
+        else link.channel.close(outcome.problem);
+      });
+    });
+  }
+
+  #closedByPeer(entry: Entry, reason: CloseReason): void {
+    if (this.#closed) return;
+    const { link } = entry;
+    entry.link = null;
+    entry.closer = null;
+    entry.ping?.cancel();
+    entry.ping = null;
+    const { context, logger, listener } = this.#options;
+    if (link !== null) listener.onLinkDown(link, reason);
+    logger.log('debug', 'resource-manager-connection-ended', {
+      address: entry.address,
+      kind: reason.kind,
+      detail: reason.detail,
+    });
+    const delayMs = backoffDelayMs(REDIAL, entry.attempts, context.randomness);
+    entry.attempts += 1;
+    entry.redial = context.clock.schedule(delayMs, () => this.#dial(entry));
+  }
+}
