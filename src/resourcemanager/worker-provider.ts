@@ -1,0 +1,37 @@
+import type { ResourceId } from '../core/ids.ts';
+import type { ResourceProfile } from '../core/resource-profile.ts';
+
+/** A worker to start: the name under which it must register, and the profile that a slot of it must have. */
+export interface WorkerSpec {
+  readonly resourceId: ResourceId;
+  readonly profile: ResourceProfile;
+}
+
+/** What a provider is told from outside; both may be called at any time after `startWorker`. */
+export interface WorkerListener {
+  /** It runs no more, whatever the reason: exit, crash, or it never came up. */
+  onWorkerEnded(resourceId: ResourceId, detail: string): void;
+}
+
+/**
+ * Starts and stops task executors on demand of the leader. The policy (how many, when to give up, when to
+ * stop) is the `WorkerPool`'s; a provider only does what it is told. What it has started outlives a change of
+ * leader: workers are told apart by `name`, which each of them gives as `provider` when it registers.
+ */
+export interface WorkerProvider {
+  /** As in the records in etcd and in `registerTaskExecutor`. */
+  readonly name: string;
+  /** Most workers of this provider in the cluster at a time, those that a former leader started included. */
+  readonly maximum: number;
+  /** Called once, before anything else. */
+  listen(listener: WorkerListener): void;
+  /** Begins to start one; rejects when it could not even be begun. Registration is what counts as success. */
+  startWorker(worker: WorkerSpec, signal: AbortSignal): Promise<void>;
+  /**
+   * Ends one that did not register in time, by force if need be; nothing happens when this process has not
+   * started it. Registered workers are stopped by a command of the leader, not by this.
+   */
+  stopWorker(resourceId: ResourceId): void;
+  /** Ends what has not registered yet; what has registered goes on. */
+  close(): void;
+}
