@@ -35,17 +35,16 @@ async function connect(
 ): Promise<{ near: Side; far: Side; raw: Connection; network: InMemoryNetwork }> {
   const network = new InMemoryNetwork(clock);
   let far: Side | undefined;
-  let near: Side | undefined;
   network.listen('server:1', (connection) => {
     far = side(connection, clock);
     return far.channel;
   });
-  const raw = network.dialer('client:1').dial('server:1', {
+  const raw: Connection = network.dialer('client:1').dial('server:1', {
     onOpen: () => {},
-    onFrame: (frame) => near?.channel.onFrame(frame),
-    onClose: (reason) => near?.channel.onClose(reason),
+    onFrame: (frame) => near.channel.onFrame(frame),
+    onClose: (reason) => near.channel.onClose(reason),
   });
-  near = side(raw, clock);
+  const near = side(raw, clock);
   await clock.until(() => far !== undefined);
   return { near, far: far!, raw, network };
 }
@@ -89,10 +88,10 @@ describe('the message channel', () => {
   it('puts what is sent in one turn into one frame', async () => {
     const { near, far } = await connect(clock);
     let frames = 0;
-    const { onFrame } = MessageChannel.prototype;
-    far.channel.onFrame = function count(frame) {
+    const receive = far.channel.onFrame.bind(far.channel);
+    far.channel.onFrame = (frame) => {
       frames += 1;
-      onFrame.call(this, frame);
+      receive(frame);
     };
     near.channel.notify('fenced', { token });
     near.channel.notify('fenced', { token });
