@@ -1,0 +1,145 @@
+import type {
+  CoordinationStore,
+  RangeOperation,
+  StoreEndpoint,
+  Transaction,
+  WatchListener,
+} from '../../src/ha/coordination-store.ts';
+import type { Acceptor, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
+import type { Clock, Timer } from '../../src/runtime/clock.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+/**
+ * One process: its timers, its sockets and its calls to the store go through here, so that it can be killed
+ * (nothing of it ever runs again) or stopped for a while (everything waits, in order, as under SIGSTOP).
+ */
+export class SimulatedProcess {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly #world: VirtualClock;
+  #state: 'running' | 'stopped' | 'dead' = 'running';
+  #waiting: (() => void)[] = [];
+
+  constructor(name: string, world: VirtualClock) {
+    this.name = name;
+    this.#world = world;
+    this.clock = {
+      monotonicMs: () => world.monotonicMs(),
+      wallMs: () => world.wallMs(),
+      schedule: (delayMs, callback) => this.#schedule(delayMs, callback),
+    };
+  }
+
+  get alive(): boolean {
+    return this.#state !== 'dead';
+  }
+
+  /** As SIGKILL. */
+  kill(): void {
+    this.#state = 'dead';
+    this.#waiting = [];
+  }
+
+  /** As SIGSTOP. */
+  stop(): void {
+    if (this.#state === 'running') this.#state = 'stopped';
+  }
+
+  /** As SIGCONT: what came in meanwhile is worked off now, each in a turn of its own. */
+  resume(): void {
+    if (this.#state !== 'stopped') return;
+    this.#state = 'running';
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const callback of waiting) this.#world.schedule(0, () => this.run(callback));
+  }
+
+  /** Runs it now, later when stopped, or never when dead. */
+  run(callback: () => void): void {
+    if (this.#state === 'running') callback();
+    else if (this.#state === 'stopped') this.#waiting.push(callback);
+  }
+
+  dialer(dialer: Dialer): Dialer {
+    return {
+      dial: (address, listener) =>
+        dialer.dial(address, {
+          onOpen: () => this.run(() => listener.onOpen()),
+          ...this.#listener(listener),
+        }),
+    };
+  }
+
+  acceptor(acceptor: Acceptor): Acceptor {
+    return (connection) => {
+      const early: ((listener: ConnectionListener) => void)[] = [];
+      let listener: ConnectionListener | null = null;
+      this.run(() => {
+        listener = acceptor(connection);
+        for (const call of early) call(listener);
+      });
+      const pass = (call: (to: ConnectionListener) => void): void =>
+        this.run(() => (listener === null ? void early.push(call) : call(listener)));
+      return {
+        onFrame: (frame) => pass((to) => to.onFrame(frame)),
+        onClose: (reason) => pass((to) => to.onClose(reason)),
+      };
+    };
+  }
+
+  store(store: CoordinationStore): CoordinationStore {
+    const endpoints = store.endpoints.map((endpoint) => this.#endpoint(endpoint));
+    const [first, ...rest] = endpoints;
+    if (first === undefined) throw new Error('a store has at least one endpoint');
+    return { endpoints: [first, ...rest], close: () => Promise.resolve() };
+  }
+
+  #endpoint(endpoint: StoreEndpoint): StoreEndpoint {
+    return {
+      name: endpoint.name,
+      transact: (transaction: Transaction, ms) => this.#gate(() => endpoint.transact(transaction, ms)),
+      range: (range: RangeOperation, ms) => this.#gate(() => endpoint.range(range, ms)),
+      grantLease: (id, ttl, ms) => this.#gate(() => endpoint.grantLease(id, ttl, ms)),
+      keepAlive: (id, ms) => this.#gate(() => endpoint.keepAlive(id, ms)),
+      revokeLease: (id, ms) => this.#gate(() => endpoint.revokeLease(id, ms)),
+      watch: (range, revision, listener: WatchListener) =>
+        endpoint.watch(range, revision, {
+          onCreated: () => this.run(() => listener.onCreated()),
+          onEvents: (events, at) => this.run(() => listener.onEvents(events, at)),
+          onEnd: (reason) => this.run(() => listener.onEnd(reason)),
+        }),
+    };
+  }
+
+  #gate<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#state === 'dead') return new Promise(() => {});
+    return new Promise((resolve, reject) => {
+      call().then(
+        (value) => this.run(() => resolve(value)),
+        (error: unknown) => this.run(() => reject(error as Error)),
+      );
+    });
+  }
+
+  #listener(listener: ConnectionListener): ConnectionListener {
+    return {
+      onFrame: (frame) => this.run(() => listener.onFrame(frame)),
+      onClose: (reason) => this.run(() => listener.onClose(reason)),
+    };
+  }
+
+  #schedule(delayMs: number, callback: () => void): Timer {
+    let cancelled = false;
+    const timer = this.#world.schedule(delayMs, () => {
+      this.run(() => {
+        if (!cancelled) callback();
+      });
+    });
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+}
