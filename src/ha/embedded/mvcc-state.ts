@@ -1,0 +1,217 @@
+import {
+  StoreError,
+  type Compare,
+  type KeyRange,
+  type KeyValue,
+  type Operation,
+  type OperationResult,
+  type RangeOperation,
+  type RangeResult,
+  type Transaction,
+  type TransactionResult,
+  type WatchEvent,
+} from '../coordination-store.ts';
+import { compareKeys, covers, lowerBound } from './key-order.ts';
+
+/** All that one revision changed, in the order of the operations. */
+export interface Commit {
+  readonly revision: bigint;
+  readonly events: readonly WatchEvent[];
+}
+
+/** What etcd compares with when nothing is there. */
+const ABSENT: KeyValue = { key: '', value: '', createRevision: 0n, modRevision: 0n, version: 0n, lease: 0n };
+
+/**
+ * The versioned keys of an etcd (`mvcc` and `applyTxn` of etcd 3.4), in plain synchronous code: revisions, history
+ * and transactions, without leases' times. Requests have been checked before.
+ */
+export class MvccState {
+  /** Called after each commit, before the answer to it. */
+  onCommit: (commit: Commit) => void = () => {};
+  #revision = 1n;
+  #compactedRevision = 0n;
+  #sortedKeys: string[] = [];
+  #values = new Map<string, KeyValue>();
+  #history: Commit[] = [];
+
+  /** Revision of the last commit; 1 at first, as in etcd. */
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  /** Revisions below this one are no longer in the history. */
+  get compactedRevision(): bigint {
+    return this.#compactedRevision;
+  }
+
+  get(key: string): KeyValue | undefined {
+    return this.#values.get(key);
+  }
+
+  range(range: RangeOperation): RangeResult {
+    const { keyValues, more } = this.#select(range);
+    return { keyValues, more, revision: this.#revision };
+  }
+
+  /** Compares see the state before; all writes of the branch taken make one revision. */
+  transact(transaction: Transaction): TransactionResult {
+    const succeeded = this.holds(transaction.compare);
+    const branch = succeeded ? transaction.success : transaction.failure;
+    const events: WatchEvent[] = [];
+    const results = branch.map((operation) => this.#apply(operation, events));
+    this.#commit(events);
+    return { succeeded, revision: this.#revision, results };
+  }
+
+  /** Whether all these conditions hold now. */
+  holds(compares: readonly Compare[]): boolean {
+    return compares.every((compare) => {
+      const { keyValues } = this.#select(compare);
+      if (keyValues.length > 0) return keyValues.every((keyValue) => satisfies(compare, keyValue));
+      // No value at all differs from the empty value, but etcd cannot say so and answers "no".
+      return compare.target !== 'value' && satisfies(compare, ABSENT);
+    });
+  }
+
+  /** Keys bound to the lease, in order. */
+  keysOfLease(leaseId: bigint): string[] {
+    return this.#sortedKeys.filter((key) => this.#values.get(key)?.lease === leaseId);
+  }
+
+  /** Deletes these keys in one revision. */
+  deleteKeys(keys: readonly string[]): void {
+    const events: WatchEvent[] = [];
+    for (const key of keys) this.#delete(key, events);
+    this.#commit(events);
+  }
+
+  /** Forgets the history below this revision; `compacted` or `rejected` as etcd does when it cannot. */
+  compact(revision: bigint): void {
+    if (revision <= this.#compactedRevision) {
+      throw new StoreError('compacted', `revision ${revision} has been compacted already`);
+    }
+    if (revision > this.#revision) {
+      throw new StoreError('rejected', `revision ${revision} is a future revision`);
+    }
+    this.#compactedRevision = revision;
+    this.#history = this.#history.filter((commit) => commit.revision >= revision);
+  }
+
+  /** What happened in this range from that revision on; undefined when a part of it has been compacted. */
+  eventsSince(range: KeyRange, startRevision: bigint): Commit[] | undefined {
+    if (startRevision < this.#compactedRevision) return undefined;
+    const commits: Commit[] = [];
+    for (const commit of this.#history) {
+      if (commit.revision < startRevision) continue;
+      const events = eventsIn(range, commit);
+      if (events.length > 0) commits.push({ revision: commit.revision, events });
+    }
+    return commits;
+  }
+
+  /** The state as it is now, which stays so while this one goes on; without its listener. */
+  copy(): MvccState {
+    const copy = new MvccState();
+    copy.#revision = this.#revision;
+    copy.#compactedRevision = this.#compactedRevision;
+    copy.#sortedKeys = [...this.#sortedKeys];
+    copy.#values = new Map(this.#values);
+    copy.#history = [...this.#history];
+    return copy;
+  }
+
+  #commit(events: readonly WatchEvent[]): void {
+    if (events.length === 0) return;
+    this.#revision += 1n;
+    const commit = { revision: this.#revision, events };
+    this.#history.push(commit);
+    this.onCommit(commit);
+  }
+
+  #apply(operation: Operation, events: WatchEvent[]): OperationResult {
+    switch (operation.type) {
+      case 'put':
+        this.#put(operation.key, operation.value, operation.lease ?? 0n, events);
+        return { type: 'put' };
+      case 'delete': {
+        const { keyValues } = this.#select(operation);
+        for (const { key } of keyValues) this.#delete(key, events);
+        return { type: 'delete', deleted: keyValues.length };
+      }
+      case 'range':
+        return { type: 'range', ...this.#select(operation) };
+    }
+  }
+
+  #put(key: string, value: string, lease: bigint, events: WatchEvent[]): void {
+    const before = this.#values.get(key);
+    const revision = this.#revision + 1n;
+    const keyValue: KeyValue = {
+      key,
+      value,
+      createRevision: before?.createRevision ?? revision,
+      modRevision: revision,
+      version: (before?.version ?? 0n) + 1n,
+      lease,
+    };
+    if (before === undefined) this.#sortedKeys.splice(lowerBound(this.#sortedKeys, key), 0, key);
+    this.#values.set(key, keyValue);
+    events.push({ type: 'put', keyValue });
+  }
+
+  #delete(key: string, events: WatchEvent[]): void {
+    if (!this.#values.delete(key)) return;
+    this.#sortedKeys.splice(lowerBound(this.#sortedKeys, key), 1);
+    events.push({ type: 'delete', key, modRevision: this.#revision + 1n });
+  }
+
+  #select(range: KeyRange & { readonly limit?: number; readonly after?: string }): {
+    keyValues: KeyValue[];
+    more: boolean;
+  } {
+    const keyValues: KeyValue[] = [];
+    const limit = range.limit === undefined || range.limit === 0 ? Infinity : range.limit;
+    for (let index = lowerBound(this.#sortedKeys, range.key); ; index++) {
+      const key = this.#sortedKeys[index];
+      if (key === undefined || !covers(range, key)) return { keyValues, more: false };
+      if (range.after !== undefined && compareKeys(key, range.after) <= 0) continue;
+      if (keyValues.length >= limit) return { keyValues, more: true };
+      const keyValue = this.#values.get(key);
+      if (keyValue !== undefined) keyValues.push(keyValue);
+    }
+  }
+}
+
+/** The events of a commit that belong to a range. */
+export function eventsIn(range: KeyRange, commit: Commit): WatchEvent[] {
+  return commit.events.filter((event) =>
+    covers(range, event.type === 'put' ? event.keyValue.key : event.key),
+  );
+}
+
+function order(compare: Compare, keyValue: KeyValue): number {
+  if (compare.target === 'value') return compareKeys(keyValue.value, compare.operand);
+  const actual = {
+    create: keyValue.createRevision,
+    mod: keyValue.modRevision,
+    version: keyValue.version,
+    lease: keyValue.lease,
+  }[compare.target];
+  if (actual === compare.operand) return 0;
+  return actual < compare.operand ? -1 : 1;
+}
+
+function satisfies(compare: Compare, keyValue: KeyValue): boolean {
+  const sign = order(compare, keyValue);
+  switch (compare.result) {
+    case '==':
+      return sign === 0;
+    case '!=':
+      return sign !== 0;
+    case '>':
+      return sign > 0;
+    case '<':
+      return sign < 0;
+  }
+}
