@@ -1,4 +1,4 @@
-import type { RequestBody } from '../core/messages/catalogue.ts';
+import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
 import { backoffDelayMs } from '../runtime/backoff.ts';
 import type { Timer } from '../runtime/clock.ts';
@@ -31,6 +31,8 @@ export interface LinksListener {
   /** All but `clusterViewChanged`, which comes through `onClusterView`. */
   onNotification(link: ResourceManagerLink, notification: InboundNotification): void;
   onLinkDown(link: ResourceManagerLink, reason: CloseReason): void;
+  /** What it answered to the last ping. */
+  onPong?(link: ResourceManagerLink, pong: ReplyBody<'ping'>): void;
 }
 
 export interface LinksOptions {
@@ -43,6 +45,8 @@ export interface LinksOptions {
   readonly pingTimeoutMs: number;
   /** An address never to dial: one's own. */
   readonly except?: string;
+  /** Whether the candidates that a resource manager names are dialled too; true unless it is false. */
+  readonly learnFromViews?: boolean;
   readonly listener: LinksListener;
 }
 
@@ -85,6 +89,17 @@ export class ResourceManagerLinks {
   /** Adds addresses; those that are there already, and one's own, are ignored. */
   learn(addresses: readonly string[]): void {
     for (const address of addresses) this.#add(address, false);
+  }
+
+  /** Lets go of an address: its connection ends, without a word to the listener, and it is dialled no more. */
+  forget(address: string): void {
+    const entry = this.#entries.get(address);
+    if (entry === undefined) return;
+    this.#entries.delete(address);
+    entry.link = null;
+    entry.redial?.cancel();
+    entry.ping?.cancel();
+    entry.closer?.close();
   }
 
   /** Ends all connections; the listener is told nothing more. */
@@ -141,7 +156,7 @@ export class ResourceManagerLinks {
     const { type, body } = this.#options.listener.introduction();
     const { pingTimeoutMs, logger } = this.#options;
     link.channel.request(type, body as never, pingTimeoutMs, (outcome) => {
-      if (this.#closed || link.channel.closed) return;
+      if (this.#closed || link.channel.closed || this.#entries.get(entry.address) !== entry) return;
       if (!outcome.ok) {
         logger.log('warn', 'introduction-refused', {
           address: link.address,
@@ -160,7 +175,9 @@ export class ResourceManagerLinks {
   }
 
   #view(link: ResourceManagerLink, view: ClusterView): void {
-    this.learn(view.candidates.map((candidate) => candidate.address));
+    if (this.#options.learnFromViews !== false) {
+      this.learn(view.candidates.map((candidate) => candidate.address));
+    }
     this.#options.listener.onClusterView(link, view);
   }
 
@@ -169,14 +186,15 @@ export class ResourceManagerLinks {
     entry.ping = context.clock.schedule(pingIntervalMs, () => {
       link.channel.request('ping', {}, pingTimeoutMs, (outcome) => {
         if (this.#closed || entry.link !== link) return;
-        if (outcome.ok) this.#schedulePing(entry, link);
-        else link.channel.close(outcome.problem);
+        if (!outcome.ok) return link.channel.close(outcome.problem);
+        this.#schedulePing(entry, link);
+        this.#options.listener.onPong?.(link, outcome.reply);
       });
     });
   }
 
   #closedByPeer(entry: Entry, reason: CloseReason): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#entries.get(entry.address) !== entry) return;
     const { link } = entry;
     entry.link = null;
     entry.closer = null;
