@@ -1,0 +1,30 @@
+import type { z } from 'zod';
+
+/** One setting of a command; in a file it goes by its camelCase name, in the environment as `QUARTERMASTER_…`. */
+export interface Setting<Schema extends z.ZodType = z.ZodType> {
+  /** Long flag without the dashes. */
+  readonly flag: string;
+  /** What stands for the value in the help; null for a switch. */
+  readonly placeholder: string | null;
+  readonly description: string;
+  /** Takes the text of a flag or of the environment, or the JSON value of a file. */
+  readonly schema: Schema;
+  /** Used, and shown in the help, where nobody says otherwise. */
+  readonly fallback?: string | number | boolean;
+  /** Shown by nobody. */
+  readonly secret?: boolean;
+  /** May be given in the environment and in a file, but not as a flag, which `ps` would show. */
+  readonly hidden?: boolean;
+  /** Heading in the help. */
+  readonly group?: string;
+}
+
+export type Settings = Readonly<Record<string, Setting>>;
+
+/** The values of these settings, by the same names. */
+export type SettingValues<S extends Settings> = { readonly [K in keyof S]: z.output<S[K]['schema']> };
+
+/** `--lease-ttl-seconds` as the environment has it: `QUARTERMASTER_LEASE_TTL_SECONDS`. */
+export function environmentName(setting: Setting): string {
+  return `QUARTERMASTER_${setting.flag.toUpperCase().replaceAll('-', '_')}`;
+}
