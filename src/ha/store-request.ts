@@ -52,6 +52,11 @@ export function checkLeaseId(leaseId: bigint): void {
   if (checkInt64(leaseId, 'A lease id') === 0n) reject('A lease id must not be 0.');
 }
 
+/** Refuses a revision that would let the store choose where a watch starts (0). */
+export function checkStartRevision(revision: bigint): void {
+  if (checkInt64(revision, 'The start revision of a watch') === 0n) reject('A watch must not start at 0.');
+}
+
 /** Refuses a time to live that is not a whole number of seconds, at least 1. */
 export function checkTtl(ttlSeconds: number): void {
   if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > GREATEST_TTL_SECONDS) {

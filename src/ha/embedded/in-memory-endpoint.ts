@@ -12,10 +12,10 @@ import {
   type WatchListener,
 } from '../coordination-store.ts';
 import {
-  checkInt64,
   checkKeyRange,
   checkLeaseId,
   checkRangeOperation,
+  checkStartRevision,
   checkTimeout,
   checkTransaction,
   checkTtl,
@@ -111,7 +111,7 @@ export class InMemoryEndpoint implements StoreEndpoint {
     if (this.#closed) return { kind: 'lost', detail: CLOSED };
     try {
       checkKeyRange(range);
-      checkInt64(startRevision, 'The start revision of a watch');
+      checkStartRevision(startRevision);
       return null;
     } catch (error) {
       if (error instanceof StoreError) return { kind: 'refused', detail: error.message };

@@ -10,6 +10,9 @@ import { MOST_TRANSACTION_OPERATIONS } from '../store-request.ts';
 import { covers } from './key-order.ts';
 import { MvccState } from './mvcc-state.ts';
 
+/** About etcd's default for `--max-request-bytes`. */
+const LARGEST_REQUEST_CHARACTERS = 1.5 * 1024 * 1024;
+
 interface Lease {
   readonly ttlSeconds: number;
   expiresAtMs: number;
@@ -121,9 +124,15 @@ function isPut(operation: Operation): boolean {
   return operation.type === 'put';
 }
 
+function sizeOf(operation: Operation): number {
+  return operation.key.length + (operation.type === 'put' ? operation.value.length : 0);
+}
+
 /** etcd writes a key once in a transaction at most, and does not both put and delete it, in whatever order. */
 function checkBranch(operations: readonly Operation[]): void {
   if (operations.length > MOST_TRANSACTION_OPERATIONS) rejectTooMany();
+  const size = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
+  if (size > LARGEST_REQUEST_CHARACTERS) throw new StoreError('rejected', 'request is too large');
   const deletions = operations.filter((operation) => operation.type === 'delete');
   const put = new Set<string>();
   for (const operation of operations) {

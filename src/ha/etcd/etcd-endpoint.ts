@@ -12,10 +12,10 @@ import {
   type WatchListener,
 } from '../coordination-store.ts';
 import {
-  checkInt64,
   checkKeyRange,
   checkLeaseId,
   checkRangeOperation,
+  checkStartRevision,
   checkTimeout,
   checkTransaction,
   checkTtl,
@@ -80,10 +80,11 @@ export class EtcdEndpoint implements StoreEndpoint {
   }
 
   keepAlive(leaseId: bigint, timeoutMs: number): Promise<{ ttlSeconds: number }> {
-    return this.#call(timeoutMs, async (options, onGiveUp) => {
+    return this.#call(timeoutMs, async (_options, onGiveUp) => {
       checkLeaseId(leaseId);
-      // A stream for this one keepalive: one that got stuck cannot hold up the next.
-      const stream = await this.#client.leaseClient.leaseKeepAlive(options);
+      // A stream for this one keepalive: one that got stuck cannot hold up the next. Our own deadline closes it;
+      // gRPC's would make etcd3 throw the connection away.
+      const stream = await this.#client.leaseClient.leaseKeepAlive();
       onGiveUp(() => closeStream(stream));
       const response = await new Promise<ILeaseKeepAliveResponse>((resolve, reject) => {
         stream.on('data', resolve);
@@ -113,7 +114,7 @@ export class EtcdEndpoint implements StoreEndpoint {
     this.#watches.add(watch);
     try {
       checkKeyRange(range);
-      checkInt64(startRevision, 'The start revision of a watch');
+      checkStartRevision(startRevision);
       if (this.#closed) throw new StoreError('not-sent', CLOSED);
       void watch.open(this.#client, range, startRevision);
     } catch (error) {

@@ -1,0 +1,213 @@
+import type { CoordinationStore } from '../../src/ha/coordination-store.ts';
+import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
+import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
+import type { StoreState } from '../../src/ha/embedded/store-state.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
+import { type CallRule, type MemberCondition, SimulatedMember } from './simulated-member.ts';
+
+export interface SimulatedEtcdOptions {
+  readonly clock: Clock;
+  /** `etcd-1` to `etcd-3` at first. */
+  readonly memberNames?: readonly string[];
+  readonly minTtlSeconds?: number;
+  /** One way between a client and a member, asked anew for each message; 1 ms at first. */
+  readonly latencyMs?: () => number;
+}
+
+/** Which calls a fault is meant for; without a field it does not matter. */
+export interface CallFilter {
+  readonly client?: string;
+  readonly member?: string;
+  readonly method?: StoreRequest['method'];
+  readonly where?: (request: StoreRequest) => boolean;
+}
+
+/** A call that a member holds back. */
+export interface HeldCall {
+  /** Whether a call that fits has come. */
+  readonly arrived: boolean;
+  /** Commits it now, unanswered. Harmless when nothing has come or it has been committed before. */
+  commit(): void;
+}
+
+/** An etcd of several members in virtual time, with faults at will. Its quorum follows from its members' conditions. */
+export class SimulatedEtcd {
+  readonly #clock: Clock;
+  readonly #etcd: InMemoryEtcd;
+  readonly #members = new Map<string, SimulatedMember>();
+  readonly #blocked = new Set<string>();
+  #rules: { readonly filter: CallFilter; readonly rule: CallRule }[] = [];
+
+  constructor(options: SimulatedEtcdOptions) {
+    this.#clock = options.clock;
+    const latencyMs = options.latencyMs ?? (() => 1);
+    for (const name of options.memberNames ?? ['etcd-1', 'etcd-2', 'etcd-3']) {
+      const member = new SimulatedMember(name, latencyMs, {
+        clock: options.clock,
+        etcd: () => this.#etcd,
+        hasQuorum: () => this.hasQuorum,
+        isBlocked: (client, at) => this.#blocked.has(`${client}|${at}`),
+        applyRules: (call, at) => this.#applyRules(call, at),
+      });
+      this.#members.set(name, member);
+    }
+    this.#etcd = new InMemoryEtcd({
+      clock: options.clock,
+      members: Object.fromEntries(this.#members),
+      ...(options.minTtlSeconds !== undefined && { minTtlSeconds: options.minTtlSeconds }),
+    });
+  }
+
+  /** What the members agree on; to look at, and to change as an operator would. */
+  get state(): StoreState {
+    return this.#etcd.state;
+  }
+
+  get memberNames(): string[] {
+    return [...this.#members.keys()];
+  }
+
+  get hasQuorum(): boolean {
+    const up = [...this.#members.values()].filter((member) => member.condition === 'up');
+    return up.length > this.#members.size / 2;
+  }
+
+  /** A store for one client, over all members or over those named. */
+  connect(client: string, memberNames?: string[]): CoordinationStore {
+    return this.#etcd.connect(client, memberNames);
+  }
+
+  member(name: string): SimulatedMember {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new RangeError(`There is no member ${name}.`);
+    return member;
+  }
+
+  /** While fewer than half are up nothing commits and no lease runs out; afterwards each lease has its full time. */
+  setCondition(name: string, condition: MemberCondition): void {
+    const hadQuorum = this.hasQuorum;
+    this.member(name).setCondition(condition);
+    this.#etcd.leasesRunOut = this.hasQuorum;
+    if (!hadQuorum && this.hasQuorum) this.changeLeader();
+    for (const member of this.#members.values()) member.adjust();
+  }
+
+  /** Every lease has its full time again, as after each change of etcd's own leader. */
+  changeLeader(): void {
+    this.state.extendLeases(this.#clock.monotonicMs());
+  }
+
+  /** Nothing passes between this client and this member, or any, until `unblock`; watches on it end after a while. */
+  block(client: string, memberName?: string): void {
+    for (const name of memberName === undefined ? this.memberNames : [memberName]) {
+      const link = `${client}|${name}`;
+      this.#blocked.add(link);
+      this.#clock.schedule(6_000, () => {
+        if (this.#blocked.has(link)) this.#etcd.dropWatches(name, PING_LOST, client);
+      });
+    }
+  }
+
+  /** What was on its way over a blocked link does not come any more, and its watches are lost. */
+  unblock(client: string): void {
+    for (const name of this.memberNames) {
+      if (this.#blocked.delete(`${client}|${name}`)) this.#etcd.dropWatches(name, PING_LOST, client);
+    }
+  }
+
+  /** The next call that fits is applied, but its answer is lost: the caller runs into its deadline. */
+  loseAnswer(filter: CallFilter = {}): void {
+    this.#rules.push({
+      filter,
+      rule: (call, member) => {
+        this.#clock.schedule(member.latencyMs(), () => call.apply());
+        return 'taken';
+      },
+    });
+  }
+
+  /** The next call that fits is lost before it is applied: the caller runs into its deadline. */
+  loseCall(filter: CallFilter = {}): void {
+    this.#rules.push({ filter, rule: () => 'taken' });
+  }
+
+  /** The next call that fits takes this much longer to arrive; it may commit after its caller has given up. */
+  delayCall(delayMs: number, filter: CallFilter = {}): void {
+    this.#rules.push({
+      filter,
+      rule: (call, member) => {
+        this.#clock.schedule(delayMs, () => member.proceed(call));
+        return 'taken';
+      },
+    });
+  }
+
+  /** The next call that fits stays at its member, unanswered, until the test commits it. */
+  holdBack(filter: CallFilter = {}): HeldCall {
+    let held: MemberCall | null = null;
+    let arrived = false;
+    this.#rules.push({
+      filter,
+      rule: (call) => {
+        held = call;
+        arrived = true;
+        return 'taken';
+      },
+    });
+    return {
+      get arrived() {
+        return arrived;
+      },
+      commit: () => {
+        held?.apply();
+        held = null;
+      },
+    };
+  }
+
+  /** Ends watches without a reason that the client could have foreseen. */
+  dropWatches(client?: string): void {
+    for (const name of this.memberNames) {
+      this.#etcd.dropWatches(name, { kind: 'lost', detail: 'dropped by the simulator' }, client);
+    }
+  }
+
+  /** Compacts the history, up to now unless a revision is given. */
+  compact(revision = this.state.mvcc.revision): void {
+    if (revision > this.state.mvcc.compactedRevision) this.state.mvcc.compact(revision);
+  }
+
+  /** As `etcdctl lease revoke`, or as etcd itself when it lets a lease end too early. */
+  revokeLease(leaseId: bigint): void {
+    this.state.revokeLease(leaseId);
+  }
+
+  /** As `etcdctl del`. */
+  deleteKey(key: string): void {
+    this.state.transact({ compare: [], success: [{ type: 'delete', key }], failure: [] });
+  }
+
+  /** As `etcdctl put`. */
+  putKey(key: string, value: string): void {
+    this.state.transact({ compare: [], success: [{ type: 'put', key, value }], failure: [] });
+  }
+
+  #applyRules(call: MemberCall, member: SimulatedMember): 'usual' | 'taken' {
+    const index = this.#rules.findIndex(({ filter }) => fits(filter, call, member.name));
+    const found = this.#rules[index];
+    if (found === undefined) return 'usual';
+    this.#rules = this.#rules.filter((rule) => rule !== found);
+    return found.rule(call, member);
+  }
+}
+
+const PING_LOST = { kind: 'lost', detail: 'Connection dropped' } as const;
+
+function fits(filter: CallFilter, call: MemberCall, memberName: string): boolean {
+  return (
+    (filter.client === undefined || filter.client === call.client) &&
+    (filter.member === undefined || filter.member === memberName) &&
+    (filter.method === undefined || filter.method === call.request.method) &&
+    (filter.where === undefined || filter.where(call.request))
+  );
+}
