@@ -1,0 +1,68 @@
+import { sameToken } from '../core/fencing-token.ts';
+import type { ResourceManagerId } from '../core/ids.ts';
+import type { ClusterView } from '../core/messages/handshake.ts';
+import { toJson } from '../rpc/wire-format.ts';
+import type { Term } from './term.ts';
+import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
+
+/** How many connections are told in one turn. */
+const SLICE = 200;
+
+/** What the broadcasts need of the resource manager. */
+export interface BroadcastOptions {
+  readonly resourceManagerId: ResourceManagerId;
+  readonly address: string;
+  readonly connections: ConnectionRegister;
+  readonly post: (event: () => void) => void;
+  view(): ClusterView;
+  /** The present term; null while this process does not lead. */
+  term(): Term | null;
+}
+
+/** Tells every connection the cluster's view at each change, and who leads when it is this process. */
+export class Broadcast {
+  readonly #options: BroadcastOptions;
+  #lastView = '';
+
+  constructor(options: BroadcastOptions) {
+    this.#options = options;
+  }
+
+  /** Sends the view to all, unless it is the one that they have. */
+  viewChanged(): void {
+    const text = toJson(this.#options.view());
+    if (text === this.#lastView) return;
+    this.#lastView = text;
+    this.#toAll((connection) => connection.channel.notify('clusterViewChanged', this.#options.view()));
+  }
+
+  /** Announces the present term to every task executor and job master that has not heard of it. */
+  announceAll(): void {
+    this.#toAll((connection) => this.announce(connection));
+  }
+
+  /** Announces the present term over one connection, once; not while this leader may not serve. */
+  announce(connection: WorkerConnection): void {
+    const term = this.#options.term();
+    if (term === null || connection.who === null || connection.role === 'resource-manager') return;
+    if (connection.announced !== null && sameToken(connection.announced, term.token)) return;
+    if (!term.mayServe()) return;
+    connection.announced = term.token;
+    connection.channel.notify('notifyOfNewResourceManagerLeader', {
+      token: term.token,
+      resourceManagerId: this.#options.resourceManagerId,
+      address: this.#options.address,
+      clusterId: term.leadership.clusterId,
+    });
+  }
+
+  /** In slices, so that thousands of connections do not hold up what comes in. */
+  #toAll(tell: (connection: WorkerConnection) => void): void {
+    const connections = this.#options.connections.introduced();
+    const next = (from: number): void => {
+      for (const connection of connections.slice(from, from + SLICE)) tell(connection);
+      if (from + SLICE < connections.length) this.#options.post(() => next(from + SLICE));
+    };
+    next(0);
+  }
+}

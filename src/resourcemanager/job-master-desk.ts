@@ -1,0 +1,217 @@
+import type { AllocationId, JobId, JobMasterId } from '../core/ids.ts';
+import type { RequestBody } from '../core/messages/catalogue.ts';
+import type { RegistrationOrder } from '../core/messages/primitives.ts';
+import type { Problem } from '../core/problem.ts';
+import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
+import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import { alsoSuperseded, writer, type JobMasterRecord } from './records.ts';
+import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
+
+type Registration = RequestBody<'registerJobMaster'>;
+
+/** One job master as the leader's endpoint knows it. */
+export interface JobMasterEntry {
+  readonly jobId: JobId;
+  readonly jobMasterId: JobMasterId;
+  /** Orders it against other processes of its job; from the record in etcd. */
+  readonly order: RegistrationOrder;
+  state: 'expected' | 'registered';
+  /** When it last said anything; for one that is expected, the end of the grace. */
+  lastHeardMs: number;
+  /** Allocations that it named as in its hand at its last heartbeat. */
+  held: ReadonlySet<AllocationId>;
+}
+
+const NOBODY: Answer<unknown> = { respond: () => {}, fail: () => {} };
+const NOTHING_HELD: ReadonlySet<AllocationId> = new Set();
+
+/** Registers job masters with one term's leader, one process for each job, and finds out who is gone. */
+export class JobMasterDesk {
+  readonly #context: TermContext;
+  readonly #keeper: RecordKeeper<JobId, JobMasterRecord>;
+  readonly #driver: SlotManagerDriver;
+  readonly #entries = new Map<JobId, JobMasterEntry>();
+  readonly #leaving = new Set<JobId>();
+
+  constructor(context: TermContext, keeper: RecordKeeper<JobId, JobMasterRecord>, driver: SlotManagerDriver) {
+    this.#context = context;
+    this.#keeper = keeper;
+    this.#driver = driver;
+  }
+
+  get(jobId: JobId): JobMasterEntry | null {
+    return this.#entries.get(jobId) ?? null;
+  }
+
+  entries(): Iterable<JobMasterEntry> {
+    return this.#entries.values();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Known from etcd at take-over. */
+  expect(jobId: JobId, record: JobMasterRecord, modRevision: bigint): void {
+    const { clock, timing } = this.#context;
+    this.#entries.set(jobId, {
+      jobId,
+      jobMasterId: record.jobMasterId,
+      order: { generation: record.generation, revision: modRevision },
+      state: 'expected',
+      lastHeardMs: clock.monotonicMs() + timing.graceMs,
+      held: NOTHING_HELD,
+    });
+  }
+
+  /** Answers only when the record is known to stand in etcd; its revision is the order. */
+  register(body: Registration, answer: Answer<{ order: RegistrationOrder }>): void {
+    this.#keeper.change(
+      body.jobId,
+      (held) => this.#decide(held, body),
+      (outcome) => this.#recorded(body, outcome, answer),
+    );
+  }
+
+  #decide({ record }: Held<JobMasterRecord>, body: Registration): Decision<JobMasterRecord> {
+    const { jobId, jobMasterId } = body;
+    if (record?.jobMasterId === jobMasterId) return { kind: 'keep' };
+    if (record?.superseded.includes(jobMasterId)) {
+      return { kind: 'refuse', problem: supersededProblem(jobId) };
+    }
+    const superseded = record === null ? [] : alsoSuperseded(record.superseded, record.jobMasterId);
+    return { kind: 'put', record: { jobMasterId, superseded, ...writer(this.#context.token) } };
+  }
+
+  #recorded(
+    { jobId, jobMasterId }: Registration,
+    outcome: ChangeOutcome<JobMasterRecord>,
+    answer: Answer<{ order: RegistrationOrder }>,
+  ): void {
+    if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+    if (outcome.kind === 'refused') {
+      this.#context.note('warn', 'failure', 'job-master-superseded', { jobId, jobMasterId });
+      return answer.fail(outcome.problem);
+    }
+    if (!this.#context.mayServe()) return answer.fail(SUSPENDED);
+    const generation = outcome.now.record?.generation ?? this.#context.token.generation;
+    const order = { generation, revision: outcome.now.modRevision };
+    const connection = this.#context.connections.jobMaster(jobId, jobMasterId);
+    if (connection !== null) connection.ahead = null;
+    const before = this.#entries.get(jobId);
+    this.#entries.set(jobId, {
+      jobId,
+      jobMasterId,
+      order,
+      state: 'registered',
+      lastHeardMs: this.#context.clock.monotonicMs(),
+      held: before?.jobMasterId === jobMasterId ? before.held : NOTHING_HELD,
+    });
+    if (before !== undefined && before.jobMasterId !== jobMasterId) this.#replaced(before, jobMasterId);
+    answer.respond({ order });
+    const fields = { jobId, jobMasterId, order: order.revision, written: outcome.written };
+    this.#context.note('info', 'registration', 'job-master-registered', fields);
+  }
+
+  #replaced({ jobId, jobMasterId }: JobMasterEntry, by: JobMasterId): void {
+    const fields = { jobId, jobMasterId: by, replaced: jobMasterId };
+    this.#context.note('warn', 'registration', 'job-master-replaced', fields);
+    const older = this.#context.connections.jobMaster(jobId, jobMasterId);
+    older?.channel.notify('problem', supersededProblem(jobId));
+    this.#driver.handle({ type: 'jobMasterGone', jobId, jobMasterId, reason: 'superseded' });
+  }
+
+  /** The problem of a message in the name of a process that is not registered with this leader; else null. */
+  problemOf(jobId: JobId, jobMasterId: JobMasterId): Problem | null {
+    const entry = this.#entries.get(jobId);
+    if (entry?.jobMasterId === jobMasterId && entry.state === 'registered') return null;
+    if (this.#keeper.get(jobId).record?.superseded.includes(jobMasterId)) return supersededProblem(jobId);
+    return {
+      code: 'UNKNOWN_JOB_MASTER',
+      detail: `This process of job ${jobId} is not registered with this leader.`,
+    };
+  }
+
+  /** Any word of it, on its connection. */
+  heard(jobId: JobId, jobMasterId: JobMasterId): void {
+    const entry = this.#entries.get(jobId);
+    if (entry?.jobMasterId !== jobMasterId || entry.state !== 'registered') return;
+    entry.lastHeardMs = this.#context.clock.monotonicMs();
+  }
+
+  /** What it named as in its hand at its heartbeat. */
+  holds(jobId: JobId, held: readonly AllocationId[]): void {
+    const entry = this.#entries.get(jobId);
+    if (entry !== undefined) entry.held = new Set(held);
+  }
+
+  /** Whether a process that is heard of says that the allocation is in its hand. */
+  saysItHolds(jobId: JobId, allocationId: AllocationId): boolean {
+    const entry = this.#entries.get(jobId);
+    if (entry?.state !== 'registered' || !entry.held.has(allocationId)) return false;
+    return this.#context.clock.monotonicMs() - entry.lastHeardMs < this.#context.timing.heartbeatTimeoutMs;
+  }
+
+  /** Its goodbye: the record goes first, then its waiting requests. */
+  disconnect(body: RequestBody<'disconnectJobMaster'>, answer: Answer<Record<string, never>>): void {
+    const { jobId, jobMasterId, reason } = body;
+    const isMeant = (): boolean => this.#keeper.get(jobId).record?.jobMasterId === jobMasterId;
+    this.#remove(jobId, isMeant, `goodbye: ${reason}`, answer);
+  }
+
+  /** Removes it by an operator's order, whichever process it is. */
+  forget(jobId: JobId, answer: Answer<Record<string, never>>): void {
+    this.#remove(jobId, () => true, 'forgotten by an operator', answer);
+  }
+
+  /** Whether there is anything to forget. */
+  knows(jobId: JobId): boolean {
+    return this.#entries.has(jobId) || this.#keeper.get(jobId).modRevision !== 0n;
+  }
+
+  /** Deletes the record, then ends its requests. `isMeant` is asked when earlier changes of the record are done. */
+  #remove(jobId: JobId, isMeant: () => boolean, reason: string, answer: Answer<Record<string, never>>): void {
+    let meant = false;
+    this.#leaving.add(jobId);
+    this.#keeper.change(
+      jobId,
+      () => {
+        meant = isMeant();
+        return meant ? { kind: 'delete' } : { kind: 'keep' };
+      },
+      (outcome) => {
+        this.#leaving.delete(jobId);
+        if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+        const entry = this.#entries.get(jobId);
+        if (meant && entry !== undefined) this.#gone(entry, reason);
+        answer.respond({});
+      },
+    );
+  }
+
+  #gone({ jobId, jobMasterId }: JobMasterEntry, reason: string): void {
+    this.#entries.delete(jobId);
+    this.#context.note('info', 'registration', 'job-master-gone', { jobId, jobMasterId, reason });
+    this.#driver.handle({ type: 'jobMasterGone', jobId, jobMasterId, reason });
+  }
+
+  /** Finds those that have been silent for longer than their leases; nobody while `mayFail` is false. */
+  sweep(mayFail: boolean, listeningSinceMs: number): void {
+    if (!mayFail) return;
+    const { clock, timing } = this.#context;
+    const nowMs = clock.monotonicMs();
+    for (const entry of [...this.#entries.values()]) {
+      const { jobId, lastHeardMs } = entry;
+      if (nowMs - Math.max(lastHeardMs, listeningSinceMs) < timing.heartbeatTimeoutMs + timing.slotLeaseMs)
+        continue;
+      if (this.#leaving.has(jobId)) continue;
+      const isStillSilent = (): boolean =>
+        this.#entries.get(jobId) === entry && entry.lastHeardMs === lastHeardMs;
+      this.#remove(jobId, isStillSilent, 'silent for longer than its leases last', NOBODY);
+    }
+  }
+}
+
+function supersededProblem(jobId: JobId): Problem {
+  return { code: 'SUPERSEDED', detail: `A newer process has registered as job master of ${jobId}.` };
+}

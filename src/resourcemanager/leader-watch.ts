@@ -1,0 +1,43 @@
+import type { ElectionView, Leadership } from '../ha/leader-election.ts';
+import type { ResourceManagerOptions } from './resource-manager-options.ts';
+import type { LeaderView, Subscription } from './operator-view.ts';
+
+/** The confirmed leader as this process knows it, and whoever wants to know of each change. */
+export class LeaderWatch {
+  readonly #own: Pick<ResourceManagerOptions, 'resourceManagerId' | 'address'>;
+  readonly #watchers = new Set<(leader: LeaderView | null) => void>();
+  #leader: LeaderView | null = null;
+
+  constructor(own: Pick<ResourceManagerOptions, 'resourceManagerId' | 'address'>) {
+    this.#own = own;
+  }
+
+  get leader(): LeaderView | null {
+    return this.#leader;
+  }
+
+  /** As `ResourceManagerView.watchLeader`. */
+  watch(onChange: (leader: LeaderView | null) => void): Subscription {
+    onChange(this.#leader);
+    this.#watchers.add(onChange);
+    return { cancel: () => this.#watchers.delete(onChange) };
+  }
+
+  /** Takes in what the election knows; `leadership` is this process's own term, null when it has none. True at a change. */
+  update(view: ElectionView, leadership: Leadership | null): boolean {
+    const next = this.#judge(view, leadership);
+    const before = this.#leader;
+    if (before?.epoch === next?.epoch && before?.leaderSessionId === next?.leaderSessionId) return false;
+    this.#leader = next;
+    for (const watcher of this.#watchers) watcher(next);
+    return true;
+  }
+
+  #judge({ leader }: ElectionView, leadership: Leadership | null): LeaderView | null {
+    if (leadership !== null) return { ...this.#own, ...leadership.token };
+    // A record of our own without a term is one that is on its way out, or not known to have committed.
+    if (leader === null || leader.resourceManagerId === this.#own.resourceManagerId) return null;
+    const { resourceManagerId, address, token } = leader;
+    return { resourceManagerId, address, ...token };
+  }
+}

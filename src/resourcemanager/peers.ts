@@ -1,0 +1,130 @@
+import type { Problem } from '../core/problem.ts';
+import type { Timing } from '../core/timing.ts';
+import type { Candidate, ElectionView } from '../ha/leader-election.ts';
+import type { Dialer } from '../rpc/connection.ts';
+import type { HandshakeContext } from '../rpc/handshake.ts';
+import { ResourceManagerLinks, type Introduction } from '../rpc/resource-manager-links.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { ResourceManagerId } from '../core/ids.ts';
+import type { StandbyView } from './operator-view.ts';
+
+/** A peer that does not answer a ping for this long is hung up on and dialled again, in milliseconds. */
+const PING_TIMEOUT_MS = 2_000;
+
+/** What the connections to the other candidates are made from. */
+export interface PeersOptions {
+  readonly context: HandshakeContext;
+  readonly dialer: Dialer;
+  readonly clock: Clock;
+  readonly timing: Timing;
+  readonly logger: Logger;
+  readonly ownId: ResourceManagerId;
+  readonly ownAddress: string;
+  readonly version: string;
+  readonly introduction: () => Introduction;
+}
+
+interface Pong {
+  readonly bootNonce: string;
+  readonly atMs: number;
+}
+
+/**
+ * One connection to every other candidate in line. The addresses come from the election alone, never from
+ * whoever connects to this process.
+ */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #links: ResourceManagerLinks;
+  readonly #pongs = new Map<string, Pong>();
+  #candidates: readonly Candidate[] = [];
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+    this.#links = new ResourceManagerLinks({
+      context: options.context,
+      dialer: options.dialer,
+      logger: options.logger,
+      seeds: [],
+      pingIntervalMs: options.timing.peerPingMs,
+      pingTimeoutMs: PING_TIMEOUT_MS,
+      except: options.ownAddress,
+      learnFromViews: false,
+      listener: {
+        introduction: options.introduction,
+        onClusterView: () => {},
+        onRequest: (_link, request) =>
+          request.fail({ code: 'INVALID', detail: 'Dial this process instead.' }),
+        onNotification: () => {},
+        onLinkDown: (link) => this.#pongs.delete(link.address),
+        onPong: ({ address, bootNonce }) =>
+          this.#pongs.set(address, { bootNonce, atMs: options.clock.monotonicMs() }),
+      },
+    });
+  }
+
+  /** Dials whoever is new in line and lets go of whoever has left it. */
+  follow(view: ElectionView): void {
+    const others = view.candidates.filter(
+      (candidate) =>
+        candidate.resourceManagerId !== this.#options.ownId && candidate.address !== this.#options.ownAddress,
+    );
+    const addresses = new Set(others.map((candidate) => candidate.address));
+    for (const { address } of this.#candidates) {
+      if (addresses.has(address)) continue;
+      this.#links.forget(address);
+      this.#pongs.delete(address);
+    }
+    this.#candidates = others;
+    this.#links.learn([...addresses]);
+  }
+
+  /** The other candidates, in the order of the line. */
+  standbys(): StandbyView[] {
+    return this.#candidates.map((candidate) => {
+      const { resourceManagerId, address, version } = candidate;
+      const link = this.#links.links.find((each) => each.address === address);
+      return {
+        resourceManagerId,
+        address,
+        version,
+        connected: link !== undefined,
+        ready: this.#isReady(candidate),
+      };
+    });
+  }
+
+  /** Why leadership cannot be handed to that candidate; null when it can. */
+  handOverProblem(to: ResourceManagerId): Problem | null {
+    const conflict = (detail: string): Problem => ({ code: 'CONFLICT', detail });
+    if (to === this.#options.ownId) return conflict(`${to} leads already.`);
+    const standby = this.standbys().find((each) => each.resourceManagerId === to);
+    if (standby === undefined) return conflict(`${to} is not in line.`);
+    if (!standby.connected) return conflict(`${to} is in line, but there is no connection to it.`);
+    if (!standby.ready) return conflict(`${to} is connected, but has not answered of late.`);
+    if (!areCompatible(standby.version, this.#options.version)) {
+      return conflict(`${to} is of version ${standby.version}, this one of ${this.#options.version}.`);
+    }
+    return null;
+  }
+
+  close(): void {
+    this.#links.close();
+  }
+
+  #isReady({ address, bootNonce }: Candidate): boolean {
+    const pong = this.#pongs.get(address);
+    if (pong === undefined || pong.bootNonce !== bootNonce) return false;
+    return this.#options.clock.monotonicMs() - pong.atMs < PING_TIMEOUT_MS;
+  }
+}
+
+/** Whether two versions may lead one after the other: the same major one, and before 1.0 the same minor one. */
+export function areCompatible(a: string, b: string): boolean {
+  const significant = (version: string): string => {
+    const [major = '', minor = ''] = version.split('.');
+    return major === '0' ? `0.${minor}` : major;
+  };
+  return significant(a) === significant(b);
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { FencingToken } from '../core/fencing-token.ts';
+import * as p from '../core/messages/primitives.ts';
+import type { KeyValue } from '../ha/coordination-store.ts';
+import { toJson } from '../rpc/wire-format.ts';
+
+/** How many earlier processes of a name a record remembers, so that they stay superseded over failovers. */
+export const MOST_SUPERSEDED = 16;
+
+const writtenBy = { leaderSessionId: p.leaderSessionId, generation: p.generation, epoch: p.revision };
+
+const taskExecutorRecord = z.object({
+  /** Null for a worker that was recorded before it was started and has not registered. */
+  instanceId: p.instanceId.nullable(),
+  address: p.address.nullable(),
+  slots: z.int().min(0),
+  provider: z.string().nullable(),
+  /** Whether another instance of this resource id was known when this one registered first. */
+  knownBefore: z.boolean().default(false),
+  superseded: z.array(p.instanceId).default([]),
+  ...writtenBy,
+});
+
+const jobMasterRecord = z.object({
+  jobMasterId: p.jobMasterId,
+  superseded: z.array(p.jobMasterId).default([]),
+  ...writtenBy,
+});
+
+/** `task-executors/<resourceId>` in etcd. */
+export type TaskExecutorRecord = z.infer<typeof taskExecutorRecord>;
+/** `job-masters/<jobId>` in etcd. */
+export type JobMasterRecord = z.infer<typeof jobMasterRecord>;
+
+/** Reads and writes one kind of record; unknown fields are ignored. */
+export interface RecordFormat<R> {
+  /** Null when it cannot be read. */
+  decode(keyValue: KeyValue): R | null;
+  /** One line of JSON. */
+  encode(record: R): string;
+}
+
+function format<Schema extends z.ZodType>(schema: Schema): RecordFormat<z.output<Schema>> {
+  return {
+    decode: (keyValue) => {
+      let value: unknown;
+      try {
+        value = JSON.parse(keyValue.value);
+      } catch {
+        return null;
+      }
+      const result = schema.safeParse(value);
+      return result.success ? result.data : null;
+    },
+    encode: toJson,
+  };
+}
+
+export const TASK_EXECUTOR_FORMAT: RecordFormat<TaskExecutorRecord> = format(taskExecutorRecord);
+export const JOB_MASTER_FORMAT: RecordFormat<JobMasterRecord> = format(jobMasterRecord);
+
+/** The part of a record that says which leader wrote it. */
+export function writer(token: FencingToken): Pick<FencingToken, 'leaderSessionId' | 'generation' | 'epoch'> {
+  return { leaderSessionId: token.leaderSessionId, generation: token.generation, epoch: token.epoch };
+}
+
+/** The list of superseded processes after one more; the oldest are forgotten. */
+export function alsoSuperseded<Id>(before: readonly Id[], id: Id): Id[] {
+  return [...before.filter((known) => known !== id), id].slice(-MOST_SUPERSEDED);
+}

@@ -1,0 +1,271 @@
+import type { InstanceId, ResourceId } from '../core/ids.ts';
+import type { RequestBody } from '../core/messages/catalogue.ts';
+import type { SlotReport } from '../core/messages/slots.ts';
+import type { Problem } from '../core/problem.ts';
+import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
+import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import { alsoSuperseded, writer, type TaskExecutorRecord } from './records.ts';
+import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
+
+type Registration = RequestBody<'registerTaskExecutor'>;
+
+/** One task executor as the leader's endpoint knows it; its slots are the slot manager's. */
+export interface TaskExecutorEntry {
+  readonly resourceId: ResourceId;
+  readonly instanceId: InstanceId;
+  readonly address: string | null;
+  readonly provider: string | null;
+  state: 'expected' | 'registered' | 'unreachable';
+  /** When it last said anything; for one that is expected, the end of the grace. */
+  lastHeardMs: number;
+}
+
+const NOBODY: Answer<unknown> = { respond: () => {}, fail: () => {} };
+
+/** Registers task executors with one term's leader, hears their heartbeats, and finds out who is gone. */
+export class TaskExecutorDesk {
+  readonly #context: TermContext;
+  readonly #keeper: RecordKeeper<ResourceId, TaskExecutorRecord>;
+  readonly #driver: SlotManagerDriver;
+  readonly #entries = new Map<ResourceId, TaskExecutorEntry>();
+  readonly #leaving = new Set<ResourceId>();
+
+  constructor(
+    context: TermContext,
+    keeper: RecordKeeper<ResourceId, TaskExecutorRecord>,
+    driver: SlotManagerDriver,
+  ) {
+    this.#context = context;
+    this.#keeper = keeper;
+    this.#driver = driver;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(resourceId: ResourceId): TaskExecutorEntry | null {
+    return this.#entries.get(resourceId) ?? null;
+  }
+
+  /** Known from etcd at take-over. A worker that was only recorded is the pool's to wait for. */
+  expect(resourceId: ResourceId, record: TaskExecutorRecord): void {
+    const { instanceId, address, provider, slots } = record;
+    if (instanceId === null) return;
+    const { clock, timing } = this.#context;
+    const lastHeardMs = clock.monotonicMs() + timing.graceMs;
+    this.#entries.set(resourceId, {
+      resourceId,
+      instanceId,
+      address,
+      provider,
+      state: 'expected',
+      lastHeardMs,
+    });
+    this.#driver.handle({ type: 'taskExecutorExpected', resourceId, instanceId, slots });
+  }
+
+  /** Answers only when the record is known to stand in etcd. */
+  register(body: Registration, answer: Answer<{ knownBefore: boolean }>): void {
+    const invalid = reportProblem(body.report);
+    if (invalid !== null) return answer.fail(invalid);
+    this.#keeper.change(
+      body.resourceId,
+      (held) => this.#decide(held, body),
+      (outcome) => this.#recorded(body, outcome, answer),
+    );
+  }
+
+  #decide(held: Held<TaskExecutorRecord>, body: Registration): Decision<TaskExecutorRecord> {
+    const { record } = held;
+    const { resourceId, instanceId, address, provider } = body;
+    const slots = body.report.slots.length;
+    if (record?.superseded.includes(instanceId)) {
+      return { kind: 'refuse', problem: supersededProblem(resourceId) };
+    }
+    const former = record === null || record.instanceId === instanceId ? null : record.instanceId;
+    if (record !== null && record.instanceId === instanceId) {
+      const same = record.address === address && record.provider === provider && record.slots === slots;
+      if (same) return { kind: 'keep' };
+    }
+    const unreadable = record === null && held.modRevision !== 0n;
+    const superseded = record?.superseded ?? [];
+    return {
+      kind: 'put',
+      record: {
+        instanceId,
+        address,
+        slots,
+        provider,
+        knownBefore: former !== null || unreadable || (record?.knownBefore ?? false),
+        superseded: former === null ? superseded : alsoSuperseded(superseded, former),
+        ...writer(this.#context.token),
+      },
+    };
+  }
+
+  #recorded(
+    body: Registration,
+    outcome: ChangeOutcome<TaskExecutorRecord>,
+    answer: Answer<{ knownBefore: boolean }>,
+  ): void {
+    const { resourceId, instanceId, address, provider, report } = body;
+    const names = { resourceId, instanceId };
+    if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+    if (outcome.kind === 'refused') {
+      this.#context.note('error', 'failure', 'task-executor-id-used-twice', names);
+      return answer.fail(outcome.problem);
+    }
+    if (!this.#context.mayServe()) return answer.fail(SUSPENDED);
+    this.#replace(body);
+    const { clock, connections } = this.#context;
+    const connection = connections.taskExecutor(resourceId, instanceId);
+    if (connection !== null) connection.ahead = null;
+    const lastHeardMs = clock.monotonicMs();
+    const entry: TaskExecutorEntry = {
+      resourceId,
+      instanceId,
+      address,
+      provider,
+      state: 'registered',
+      lastHeardMs,
+    };
+    this.#entries.set(resourceId, entry);
+    // First the acknowledgement: until it has come, the task executor obeys nobody.
+    answer.respond({ knownBefore: outcome.now.record?.knownBefore ?? true });
+    const fields = { ...names, address, provider, slots: report.slots.length, written: outcome.written };
+    this.#context.note('info', 'registration', 'task-executor-registered', fields);
+    this.#driver.handle({ type: 'taskExecutorRegistered', ...names, address, provider, report });
+    if (connections.taskExecutor(resourceId, instanceId) === null)
+      this.connectionLost(resourceId, instanceId);
+  }
+
+  /** Another instance under the same id: the newer one is kept, the older one is told if it can be. */
+  #replace({ resourceId, instanceId }: Registration): void {
+    const before = this.#entries.get(resourceId);
+    if (before === undefined || before.instanceId === instanceId) return;
+    const older = this.#context.connections.taskExecutor(resourceId, before.instanceId);
+    const fields = { resourceId, instanceId, replaced: before.instanceId, stillConnected: older !== null };
+    this.#context.note(older === null ? 'info' : 'error', 'registration', 'task-executor-replaced', fields);
+    older?.channel.notify('problem', supersededProblem(resourceId));
+  }
+
+  /** The problem of a message in the name of an instance that is not registered with this leader; else null. */
+  problemOf(resourceId: ResourceId, instanceId: InstanceId): Problem | null {
+    const entry = this.#entries.get(resourceId);
+    if (entry?.instanceId === instanceId && entry.state === 'registered') return null;
+    if (this.#keeper.get(resourceId).record?.superseded.includes(instanceId)) {
+      return supersededProblem(resourceId);
+    }
+    return {
+      code: 'UNKNOWN_TASK_EXECUTOR',
+      detail: `This instance of ${resourceId} is not registered with this leader.`,
+    };
+  }
+
+  /** Any word of it, on its connection. */
+  heard(resourceId: ResourceId, instanceId: InstanceId): void {
+    const entry = this.#entries.get(resourceId);
+    if (entry?.instanceId !== instanceId || entry.state !== 'registered') return;
+    entry.lastHeardMs = this.#context.clock.monotonicMs();
+  }
+
+  connectionLost(resourceId: ResourceId, instanceId: InstanceId): void {
+    const entry = this.#entries.get(resourceId);
+    if (entry?.instanceId !== instanceId || entry.state !== 'registered') return;
+    entry.state = 'unreachable';
+    this.#context.note('warn', 'failure', 'task-executor-unreachable', { resourceId, instanceId });
+    this.#driver.handle({ type: 'taskExecutorUnreachable', resourceId, instanceId });
+  }
+
+  /** Its goodbye: the record goes first, then the slots. */
+  disconnect(body: RequestBody<'disconnectTaskExecutor'>, answer: Answer<Record<string, never>>): void {
+    const { resourceId, instanceId, reason } = body;
+    const isMeant = (): boolean => this.#keeper.get(resourceId).record?.instanceId === instanceId;
+    this.#remove(resourceId, isMeant, `goodbye: ${reason}`, answer);
+  }
+
+  /** Removes it by an operator's order, whichever instance it is. */
+  forget(resourceId: ResourceId, answer: Answer<Record<string, never>>): void {
+    this.#remove(resourceId, () => true, 'forgotten by an operator', answer);
+  }
+
+  /** Whether there is anything to forget. */
+  knows(resourceId: ResourceId): boolean {
+    return this.#entries.has(resourceId) || this.#keeper.get(resourceId).modRevision !== 0n;
+  }
+
+  /** Deletes the record, then forgets the slots. `isMeant` is asked when earlier changes of the record are done. */
+  #remove(
+    resourceId: ResourceId,
+    isMeant: () => boolean,
+    reason: string,
+    answer: Answer<Record<string, never>>,
+  ): void {
+    let meant = false;
+    this.#leaving.add(resourceId);
+    this.#keeper.change(
+      resourceId,
+      () => {
+        meant = isMeant();
+        return meant ? { kind: 'delete' } : { kind: 'keep' };
+      },
+      (outcome) => {
+        this.#leaving.delete(resourceId);
+        if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+        if (meant && this.#entries.has(resourceId)) this.#gone(resourceId, reason);
+        answer.respond({});
+      },
+    );
+  }
+
+  #gone(resourceId: ResourceId, reason: string): void {
+    this.#entries.delete(resourceId);
+    this.#context.note('info', 'registration', 'task-executor-gone', { resourceId, reason });
+    this.#driver.handle({ type: 'taskExecutorGone', resourceId, reason });
+  }
+
+  /**
+   * Finds the silent ones. `mayFail` is false while the books are not complete after a take-over: then nobody
+   * is declared failed. `isHeldElsewhere` tells of one whose slots job masters still report as held.
+   */
+  sweep(
+    mayFail: boolean,
+    listeningSinceMs: number,
+    isHeldElsewhere: (resourceId: ResourceId) => boolean,
+  ): void {
+    const { clock, timing, connections } = this.#context;
+    const nowMs = clock.monotonicMs();
+    for (const entry of [...this.#entries.values()]) {
+      const { resourceId, instanceId, lastHeardMs } = entry;
+      const silentMs = nowMs - Math.max(lastHeardMs, listeningSinceMs);
+      if (silentMs < timing.heartbeatTimeoutMs) continue;
+      if (entry.state === 'registered') {
+        this.connectionLost(resourceId, instanceId);
+        connections
+          .taskExecutor(resourceId, instanceId)
+          ?.channel.close({ code: 'NO_ANSWER', detail: `Nothing was heard for ${Math.round(silentMs)} ms.` });
+      }
+      if (silentMs < timing.heartbeatTimeoutMs + timing.slotLeaseMs) continue;
+      if (!mayFail || this.#leaving.has(resourceId) || isHeldElsewhere(resourceId)) continue;
+      const isStillSilent = (): boolean =>
+        this.#entries.get(resourceId) === entry && entry.lastHeardMs === lastHeardMs;
+      this.#remove(resourceId, isStillSilent, 'silent for longer than any lease of it can last', NOBODY);
+    }
+  }
+}
+
+function supersededProblem(resourceId: ResourceId): Problem {
+  return { code: 'SUPERSEDED', detail: `A newer process has registered as task executor ${resourceId}.` };
+}
+
+function reportProblem(report: SlotReport): Problem | null {
+  const numbers = new Set(report.slots.map((slot) => slot.slotNumber));
+  const detail = !report.full
+    ? 'A registration needs a full report.'
+    : numbers.size !== report.slots.length
+      ? 'A report names each slot once.'
+      : null;
+  if (detail === null) return null;
+  return { code: 'INVALID', detail, fields: [{ field: 'report', detail }] };
+}

@@ -1,0 +1,277 @@
+import { formatToken, type FencingToken } from '../core/fencing-token.ts';
+import type { JobId, ResourceId } from '../core/ids.ts';
+import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
+import type { Timing } from '../core/timing.ts';
+import type { CoordinationStore, KeyValue } from '../ha/coordination-store.ts';
+import type { ClusterKeys } from '../ha/keys.ts';
+import type { Leadership } from '../ha/leader-election.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import type { Logger, LogLevel } from '../runtime/logger.ts';
+import type { EventLog } from './event-log.ts';
+import { FencingCheck } from './fencing-check.ts';
+import { GuardedWriter } from './guarded-writer.ts';
+import { JobMasterDesk } from './job-master-desk.ts';
+import type { ClusterEvent, ClusterEventKind } from './operator-view.ts';
+import { RecordKeeper } from './record-keeper.ts';
+import {
+  JOB_MASTER_FORMAT,
+  TASK_EXECUTOR_FORMAT,
+  type JobMasterRecord,
+  type TaskExecutorRecord,
+} from './records.ts';
+import { SlotManagerDriver } from './slot-manager-driver.ts';
+import { readFolder } from './take-over.ts';
+import { TaskExecutorDesk } from './task-executor-desk.ts';
+import type { TermContext } from './term-context.ts';
+import { TermRequests } from './term-requests.ts';
+import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
+
+const MOST_WAITING_REGISTRATIONS = 50_000;
+const SWEEPS_PER_TIMEOUT = 15;
+
+/** What one term of office is made from. */
+export interface TermOptions {
+  readonly leadership: Leadership;
+  readonly slotManager: SlotManager;
+  readonly store: CoordinationStore;
+  readonly keys: ClusterKeys;
+  readonly clock: Clock;
+  readonly timing: Timing;
+  readonly logger: Logger;
+  readonly events: EventLog;
+  readonly connections: ConnectionRegister;
+  /** The mailbox of the resource manager. */
+  readonly post: (event: () => void) => void;
+}
+
+/**
+ * One confirmed term of office: books, registrations and everything done in the name of one token. A new
+ * object for each term; after `end` nothing more happens in its name.
+ */
+export class Term implements TermContext {
+  readonly leadership: Leadership;
+  readonly token: FencingToken;
+  readonly clock: Clock;
+  readonly timing: Timing;
+  readonly logger: Logger;
+  readonly connections: ConnectionRegister;
+  readonly driver: SlotManagerDriver;
+  readonly taskExecutors: TaskExecutorDesk;
+  readonly jobMasters: JobMasterDesk;
+  readonly requests: TermRequests;
+  readonly #options: TermOptions;
+  readonly #writer: GuardedWriter;
+  readonly #fencing: FencingCheck;
+  readonly #taskExecutorRecords: RecordKeeper<ResourceId, TaskExecutorRecord>;
+  readonly #jobMasterRecords: RecordKeeper<JobId, JobMasterRecord>;
+  #waitingForRecords: (() => void)[] | null = [];
+  readonly #sweepEveryMs: number;
+  #sweepTimer: Timer | null = null;
+  #lastSweepMs: number;
+  #listeningSinceMs: number;
+  #ended = false;
+
+  constructor(options: TermOptions) {
+    const { leadership, keys } = options;
+    this.#options = options;
+    this.leadership = leadership;
+    this.token = leadership.token;
+    this.clock = options.clock;
+    this.timing = options.timing;
+    this.connections = options.connections;
+    this.#sweepEveryMs = options.timing.heartbeatTimeoutMs / SWEEPS_PER_TIMEOUT;
+    this.#lastSweepMs = options.clock.monotonicMs();
+    this.#listeningSinceMs = this.#lastSweepMs;
+    const { epoch, leaderSessionId } = leadership.token;
+    this.logger = options.logger.child({ epoch, leaderSessionId });
+    this.#writer = new GuardedWriter(leadership, options.post);
+    this.#fencing = new FencingCheck({
+      leadership,
+      keyToRead: keys.leader,
+      post: (event) => this.post(event),
+      onAhead: (connection, token) => this.#markAhead(connection, token),
+      onNote: (event, fields) => this.note('warn', 'leadership', event, fields),
+    });
+    this.driver = new SlotManagerDriver(this, options.slotManager, {
+      jobMasterOf: (jobId) => this.jobMasters.get(jobId)?.jobMasterId ?? null,
+      observe: () => {},
+    });
+    this.#taskExecutorRecords = new RecordKeeper(
+      TASK_EXECUTOR_FORMAT,
+      (resourceId: ResourceId) => keys.taskExecutor(resourceId),
+      this.#writer,
+    );
+    this.#jobMasterRecords = new RecordKeeper(
+      JOB_MASTER_FORMAT,
+      (jobId: JobId) => keys.jobMaster(jobId),
+      this.#writer,
+    );
+    this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver);
+    this.jobMasters = new JobMasterDesk(this, this.#jobMasterRecords, this.driver);
+    this.requests = new TermRequests(this, this.driver, this.taskExecutors, this.jobMasters, (request) =>
+      this.#afterTakeOver(request),
+    );
+  }
+
+  /** Reads what etcd holds of registrations, in pages, and starts to look for the silent. */
+  start(): void {
+    this.#takeOver().catch((error: unknown) =>
+      this.post(() => {
+        throw error;
+      }),
+    );
+    this.#scheduleSweep();
+  }
+
+  mayServe(): boolean {
+    return !this.#ended && !this.#fencing.suspended && this.leadership.mayServe();
+  }
+
+  post(event: () => void): void {
+    this.#options.post(() => {
+      if (!this.#ended) event();
+    });
+  }
+
+  note(level: LogLevel, kind: ClusterEventKind, event: string, fields: ClusterEvent['fields'] = {}): void {
+    this.#options.events.note(this.logger, level, kind, event, fields);
+  }
+
+  fencedBy(connection: WorkerConnection, token: FencingToken): void {
+    this.#fencing.fencedBy(connection, token);
+  }
+
+  /** Whether no write and no call to a task executor is being waited for. */
+  get idle(): boolean {
+    return this.#writer.idle && this.driver.idle;
+  }
+
+  /** Whether the registrations of the terms before have been read. */
+  get hasTakenOver(): boolean {
+    return this.#waitingForRecords === null;
+  }
+
+  /** Something came over this connection. */
+  heard({ who }: WorkerConnection): void {
+    if (who?.role === 'task-executor') this.taskExecutors.heard(who.resourceId, who.instanceId);
+    if (who?.role === 'job-master') this.jobMasters.heard(who.jobId, who.jobMasterId);
+  }
+
+  /** The connection that counted for its process has ended. */
+  connectionLost({ who }: WorkerConnection): void {
+    if (who?.role === 'task-executor') this.taskExecutors.connectionLost(who.resourceId, who.instanceId);
+  }
+
+  /** Drops the books in this very turn. Whoever waits for an answer is told that the term has ended. */
+  end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#sweepTimer?.cancel();
+    this.driver.end();
+    this.#writer.end();
+    const waiting = this.#waitingForRecords ?? [];
+    this.#waitingForRecords = null;
+    for (const request of waiting) request();
+    this.note('info', 'leadership', 'term-ended', { reason });
+  }
+
+  #afterTakeOver(request: () => void): boolean {
+    if (this.#waitingForRecords === null) {
+      request();
+      return true;
+    }
+    if (this.#waitingForRecords.length >= MOST_WAITING_REGISTRATIONS) return false;
+    this.#waitingForRecords.push(request);
+    return true;
+  }
+
+  async #takeOver(): Promise<void> {
+    const { store, clock, timing, keys } = this.#options;
+    const startMs = clock.monotonicMs();
+    const read = (prefix: string, onKey: (name: string, keyValue: KeyValue) => void): Promise<boolean> =>
+      readFolder({
+        store,
+        clock,
+        timing,
+        logger: this.logger,
+        prefix,
+        isOver: () => this.#ended,
+        onPage: (keyValues) =>
+          this.post(() => {
+            for (const keyValue of keyValues) onKey(keyValue.key.slice(prefix.length), keyValue);
+          }),
+      });
+    const complete =
+      (await read(keys.taskExecutors, (name, keyValue) => this.#expectTaskExecutor(name, keyValue))) &&
+      (await read(keys.jobMasters, (name, keyValue) => this.#expectJobMaster(name, keyValue)));
+    if (complete) this.post(() => this.#takenOver(clock.monotonicMs() - startMs));
+  }
+
+  #expectTaskExecutor(name: string, keyValue: KeyValue): void {
+    const resourceId = name as ResourceId;
+    const record = this.#taskExecutorRecords.load(resourceId, keyValue);
+    if (record === null) return this.#unreadable(keyValue.key);
+    this.taskExecutors.expect(resourceId, record);
+  }
+
+  #expectJobMaster(name: string, keyValue: KeyValue): void {
+    const jobId = name as JobId;
+    const record = this.#jobMasterRecords.load(jobId, keyValue);
+    if (record === null) return this.#unreadable(keyValue.key);
+    this.jobMasters.expect(jobId, record, keyValue.modRevision);
+  }
+
+  #unreadable(key: string): void {
+    this.note('error', 'failure', 'record-unreadable', { key });
+  }
+
+  #takenOver(tookMs: number): void {
+    const waiting = this.#waitingForRecords ?? [];
+    this.#waitingForRecords = null;
+    const expected = { taskExecutors: this.taskExecutors.size, jobMasters: this.jobMasters.size };
+    this.note('info', 'leadership', 'registrations-read', { ...expected, tookMs });
+    for (const request of waiting) this.post(request);
+  }
+
+  #scheduleSweep(): void {
+    this.#sweepTimer = this.clock.schedule(this.#sweepEveryMs, () =>
+      this.post(() => {
+        this.#sweep();
+        this.#scheduleSweep();
+      }),
+    );
+  }
+
+  /** Silence counts only while this process listened: what was sent while it was stopped has not been read yet. */
+  #sweep(): void {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.#lastSweepMs > 2 * this.#sweepEveryMs) this.#listeningSinceMs = nowMs;
+    this.#lastSweepMs = nowMs;
+    if (!this.mayServe() || !this.hasTakenOver) return;
+    const mayFail = this.driver.slotManager.recovery() === null;
+    this.taskExecutors.sweep(mayFail, this.#listeningSinceMs, (resourceId) =>
+      this.#isHeldByJobMasters(resourceId),
+    );
+    this.jobMasters.sweep(mayFail, this.#listeningSinceMs);
+  }
+
+  /** A task executor that only the leader cannot reach goes on renewing: its job masters say so. */
+  #isHeldByJobMasters(resourceId: ResourceId): boolean {
+    for (const slot of this.driver.slotManager.slots()) {
+      if (slot.resourceId !== resourceId || slot.allocationId === null || slot.jobId === null) continue;
+      if (this.jobMasters.saysItHolds(slot.jobId, slot.allocationId)) return true;
+    }
+    return false;
+  }
+
+  #markAhead(connection: WorkerConnection, token: FencingToken): void {
+    const { who } = connection;
+    connection.ahead = token;
+    const fields = { by: connection.channel.peer, token: formatToken(token), own: formatToken(this.token) };
+    if (who?.role !== 'task-executor') {
+      return this.note('error', 'failure', 'receiver-ahead', fields);
+    }
+    this.note('error', 'failure', 'receiver-ahead', { ...fields, resourceId: who.resourceId });
+    this.driver.handle({ type: 'taskExecutorAhead', resourceId: who.resourceId });
+  }
+}
