@@ -200,7 +200,7 @@ export class JobMasterDesk {
     if (!mayFail) return;
     const { clock, timing } = this.#context;
     const nowMs = clock.monotonicMs();
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.values()) {
       const { jobId, lastHeardMs } = entry;
       if (nowMs - Math.max(lastHeardMs, listeningSinceMs) < timing.heartbeatTimeoutMs + timing.slotLeaseMs)
         continue;

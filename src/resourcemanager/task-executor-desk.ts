@@ -236,7 +236,7 @@ export class TaskExecutorDesk {
   ): void {
     const { clock, timing, connections } = this.#context;
     const nowMs = clock.monotonicMs();
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.values()) {
       const { resourceId, instanceId, lastHeardMs } = entry;
       const silentMs = nowMs - Math.max(lastHeardMs, listeningSinceMs);
       if (silentMs < timing.heartbeatTimeoutMs) continue;
