@@ -27,6 +27,8 @@ export const RESOURCE_MANAGERS = {
   placeholder: 'HOST:PORT,…',
   description: 'some of the resource managers; the others are learned (default: those of a running `dev`)',
   schema: dialAddresses,
+  whenMissing:
+    'No cluster is known: name a resource manager with --resource-managers, or start a cluster with `quartermaster dev`.',
 } as const satisfies Setting;
 
 export const ID = {

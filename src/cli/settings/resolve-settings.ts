@@ -66,7 +66,7 @@ function find(name: string, setting: Setting, sources: SettingSources): Found {
 }
 
 function sentence(setting: Setting, found: Found, message: string): string {
-  if (found.value === undefined) return `--${setting.flag} is missing.`;
+  if (found.value === undefined) return setting.whenMissing ?? `--${setting.flag} is missing.`;
   const shown = setting.secret === true ? '' : `, but is ${JSON.stringify(found.value)}`;
   return `${found.source} ${message}${shown}.`;
 }

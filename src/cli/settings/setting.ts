@@ -15,6 +15,8 @@ export interface Setting<Schema extends z.ZodType = z.ZodType> {
   readonly secret?: boolean;
   /** May be given in the environment and in a file, but not as a flag, which `ps` would show. */
   readonly hidden?: boolean;
+  /** What to say where nobody gives a value and there is no fallback. */
+  readonly whenMissing?: string;
   /** Heading in the help. */
   readonly group?: string;
 }

@@ -28,7 +28,11 @@ import {
   type TaskExecutorValues,
 } from '../../../../src/cli/settings/worker-settings.ts';
 
-const EVERYTHING = { ...RESOURCE_MANAGER_SETTINGS, ...TASK_EXECUTOR_SETTINGS, ...JOB_MASTER_SETTINGS };
+const EVERYTHING: Settings = {
+  ...RESOURCE_MANAGER_SETTINGS,
+  ...TASK_EXECUTOR_SETTINGS,
+  ...JOB_MASTER_SETTINGS,
+};
 
 let folder: string;
 
@@ -193,7 +197,7 @@ describe('the settings', () => {
     });
     expect(read(JOB_MASTER_SETTINGS, ['--resource-managers', 'h:1']).cluster).to.equal('default');
     written.remove();
-    expect(refusal(() => read(JOB_MASTER_SETTINGS, []))).to.equal('--resource-managers is missing.');
+    expect(refusal(() => read(JOB_MASTER_SETTINGS, []))).to.contain('No cluster is known');
   });
 
   it('ignore what a dev has left behind that is gone, and ask which one when there are two', () => {
