@@ -1,0 +1,181 @@
+import type { InstanceId, ResourceId } from '../ids.ts';
+import type { CommandAnswers } from './command-answers.ts';
+import type { CommandSender } from './command-sender.ts';
+import type { TaskExecutorEntry } from './entries.ts';
+import type { Recovery } from './recovery.ts';
+import type { ReportReconciler } from './report-reconciler.ts';
+import type { RequestBook } from './request-book.ts';
+import type { SlotBook } from './slot-book.ts';
+import type { SlotManagerEvent } from './slot-manager-events.ts';
+import type { Turn } from './turn.ts';
+
+type Event<Type extends SlotManagerEvent['type']> = Extract<SlotManagerEvent, { type: Type }>;
+
+/** Most instances whose reports came before their registration that are remembered. */
+const MOST_EARLY = 10_000;
+
+/** What task executors say, and what is said of them: registration, reports, reachability, drain and end. */
+export class TaskExecutorDesk {
+  readonly #turn: Turn;
+  readonly #slots: SlotBook;
+  readonly #requests: RequestBook;
+  readonly #sender: CommandSender;
+  readonly #answers: CommandAnswers;
+  readonly #reconciler: ReportReconciler;
+  readonly #recovery: Recovery;
+  /** Newest report number of instances that reported before they were registered. */
+  readonly #early = new Map<InstanceId, number>();
+
+  constructor(
+    turn: Turn,
+    slots: SlotBook,
+    requests: RequestBook,
+    sender: CommandSender,
+    answers: CommandAnswers,
+    reconciler: ReportReconciler,
+    recovery: Recovery,
+  ) {
+    this.#turn = turn;
+    this.#slots = slots;
+    this.#requests = requests;
+    this.#sender = sender;
+    this.#answers = answers;
+    this.#reconciler = reconciler;
+    this.#recovery = recovery;
+  }
+
+  expected(event: Event<'taskExecutorExpected'>): void {
+    if (this.#slots.taskExecutors.has(event.resourceId)) return;
+    const entry = this.#slots.addTaskExecutor(event.resourceId, 'expected');
+    entry.instanceId = event.instanceId;
+    this.#slots.expectSlots(entry, event.slots);
+    this.#recovery.expect(event.resourceId);
+  }
+
+  registered(event: Event<'taskExecutorRegistered'>): void {
+    const { resourceId, instanceId, report } = event;
+    const entry =
+      this.#slots.taskExecutors.get(resourceId) ?? this.#slots.addTaskExecutor(resourceId, 'registered');
+    this.#slots.expectSlots(entry, 0);
+    const sameInstance = entry.instanceId === instanceId && entry.state !== 'expected';
+    if (!sameInstance) {
+      this.#turn.due.cancel(entry.reportWanted?.timer ?? null);
+      entry.reportWanted = null;
+      entry.lastReportNumber = -1;
+      this.#sender.reset(entry);
+    }
+    this.#slots.changeTaskExecutor(entry, (changed) => {
+      changed.instanceId = instanceId;
+      changed.address = event.address;
+      changed.provider = event.provider;
+      changed.state = 'registered';
+      if (changed.busySlots === 0) changed.idleSinceMs ??= this.#turn.nowMs;
+    });
+    if (report.reportNumber < entry.lastReportNumber) this.#sender.requestReport(entry);
+    this.#reconciler.take(entry, report);
+    this.#sender.freeWanted(entry);
+    const early = this.#early.get(instanceId);
+    this.#early.delete(instanceId);
+    if (early !== undefined && early > report.reportNumber) this.#sender.requestReport(entry);
+    this.#recovery.heard(resourceId);
+    this.#sender.touch(entry);
+  }
+
+  reported(event: Event<'slotsReported'>): void {
+    const { resourceId, instanceId, report } = event;
+    const entry = this.#slots.instance(resourceId, instanceId);
+    if (entry?.state === 'registered') {
+      this.#reconciler.take(entry, report);
+      return;
+    }
+    this.#rememberEarly(resourceId, instanceId, report.reportNumber);
+  }
+
+  reportNumberSeen(event: Event<'reportNumberSeen'>): void {
+    const entry = this.#slots.instance(event.resourceId, event.instanceId);
+    if (entry?.state === 'registered' && event.reportNumber > entry.lastReportNumber)
+      this.#sender.requestReport(entry);
+  }
+
+  answered(event: Event<'slotCommandsAnswered'>): void {
+    const entry = this.#slots.instance(event.resourceId, event.instanceId);
+    if (entry === null) return;
+    this.#answers.answered(entry, event.number, event.outcome);
+    // Another instance is there now, or one that has not been told that it is registered.
+    const isUnknown =
+      event.outcome.kind === 'problem' && event.outcome.problem.code === 'UNKNOWN_TASK_EXECUTOR';
+    if (isUnknown && entry.state === 'registered') this.leaveAlone(entry, 'unreachable');
+  }
+
+  unreachable(event: Event<'taskExecutorUnreachable'>): void {
+    const entry = this.#slots.instance(event.resourceId, event.instanceId);
+    if (entry?.state === 'registered') this.leaveAlone(entry, 'unreachable');
+  }
+
+  ahead(event: Event<'taskExecutorAhead'>): void {
+    const entry = this.#slots.taskExecutors.get(event.resourceId);
+    if (entry === undefined || entry.state === 'expected') return;
+    this.leaveAlone(entry, 'ahead');
+    this.#turn.outbox.report('error', 'taskExecutorAhead', { resourceId: event.resourceId });
+  }
+
+  gone(event: Event<'taskExecutorGone'>): void {
+    const entry = this.#slots.taskExecutors.get(event.resourceId);
+    if (entry === undefined) return;
+    this.leaveAlone(entry, 'unreachable');
+    for (const slot of entry.slots.values()) this.#reconciler.removeSlot(slot);
+    this.#slots.removeTaskExecutor(entry);
+    this.#recovery.gone(event.resourceId);
+  }
+
+  drain(event: Event<'drainRequested'>): void {
+    const entry = this.#slots.taskExecutors.get(event.resourceId);
+    if (entry === undefined) return;
+    this.#slots.changeTaskExecutor(entry, (changed) => {
+      changed.drainOrdered = event.draining;
+      changed.drainDone = false;
+    });
+    this.#sender.touch(entry);
+  }
+
+  stop(event: Event<'stopRequested'>): void {
+    const entry = this.#slots.taskExecutors.get(event.resourceId);
+    if (entry === undefined) return;
+    if (entry.state !== 'registered' || entry.busySlots > 0) {
+      this.#turn.outbox.report('info', 'stopNotIdle', { resourceId: event.resourceId });
+      return;
+    }
+    this.#slots.changeTaskExecutor(entry, (changed) => {
+      if (changed.stopping === 'no') changed.stopping = 'wanted';
+    });
+    this.#sender.touch(entry);
+  }
+
+  /** Gives it nothing until it registers again: its slots are unknown, and what it was being asked for is asked elsewhere. */
+  leaveAlone(entry: TaskExecutorEntry, state: 'unreachable' | 'ahead'): void {
+    this.#turn.due.cancel(entry.reportWanted?.timer ?? null);
+    entry.reportWanted = null;
+    const requests = this.#sender.takeBackQueued(entry);
+    this.#slots.changeTaskExecutor(entry, (changed) => {
+      changed.state = state;
+    });
+    for (const request of requests) this.#requests.wait(request);
+    this.#answers.giveUpLost(entry);
+    for (const slot of entry.slots.values()) {
+      const request =
+        slot.state === 'requested' && slot.holder !== null
+          ? this.#requests.get(slot.holder.allocationId)
+          : undefined;
+      if (request === undefined || request.slot !== slot) continue;
+      this.#requests.wait(request);
+      this.#sender.freeSlot(slot);
+    }
+  }
+
+  #rememberEarly(resourceId: ResourceId, instanceId: InstanceId, reportNumber: number): void {
+    const before = this.#early.get(instanceId);
+    if (before === undefined && this.#early.size >= MOST_EARLY) this.#early.clear();
+    this.#early.set(instanceId, Math.max(before ?? reportNumber, reportNumber));
+    this.#turn.outbox.report('warn', 'reportBeforeRegistration', { resourceId, instanceId, reportNumber });
+  }
+}
