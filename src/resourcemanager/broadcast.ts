@@ -46,7 +46,7 @@ export class Broadcast {
     const term = this.#options.term();
     if (term === null || connection.who === null || connection.role === 'resource-manager') return;
     if (connection.announced !== null && sameToken(connection.announced, term.token)) return;
-    if (!term.mayServe()) return;
+    if (connection.ahead !== null || !term.mayServe()) return;
     connection.announced = term.token;
     connection.channel.notify('notifyOfNewResourceManagerLeader', {
       token: term.token,

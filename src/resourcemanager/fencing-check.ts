@@ -10,6 +10,8 @@ export interface FencingCheckOptions {
   readonly post: (event: () => void) => void;
   /** Our candidate key still stands, so the receiver is wrong. */
   readonly onAhead: (connection: WorkerConnection, token: FencingToken) => void;
+  /** No doubt is left. */
+  readonly onCleared: () => void;
   readonly onNote: (event: string, fields: Readonly<Record<string, string>>) => void;
 }
 
@@ -58,6 +60,7 @@ export class FencingCheck {
           this.#underWay = false;
           for (const [connection, token] of doubters) this.#options.onAhead(connection, token);
           if (this.#doubters.size > 0) this.#ask();
+          else this.#options.onCleared();
         });
       },
       () => {},

@@ -1,6 +1,6 @@
-import type { LeaderSessionId } from '../core/ids.ts';
+import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import type { ClusterView, LeaderInfo } from '../core/messages/handshake.ts';
-import type { LeaderHint, Problem } from '../core/problem.ts';
+import type { Problem } from '../core/problem.ts';
 import { ClusterKeys } from '../ha/keys.ts';
 import type {
   ElectionView,
@@ -10,28 +10,32 @@ import type {
 } from '../ha/leader-election.ts';
 import type { Acceptor } from '../rpc/connection.ts';
 import { acceptChannels, type HandshakeContext } from '../rpc/handshake.ts';
-import type {
-  ChannelHandler,
-  InboundNotification,
-  InboundRequest,
-  MessageChannel,
-} from '../rpc/message-channel.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import { Broadcast } from './broadcast.ts';
 import { EventLog } from './event-log.ts';
+import { readHistory } from './history.ts';
 import { LeaderWatch } from './leader-watch.ts';
-import type { LeaderView, ResourceManagerState } from './operator-view.ts';
+import { Operator } from './operator.ts';
+import type {
+  LeaderView,
+  ResourceManagerOperations,
+  ResourceManagerState,
+  ResourceManagerStatus,
+  ResourceManagerView,
+} from './operator-view.ts';
 import { Peers } from './peers.ts';
 import type { ResourceManagerOptions } from './resource-manager-options.ts';
+import { Reception } from './reception.ts';
 import { Term } from './term.ts';
-import { isForLeader } from './term-requests.ts';
-import { ConnectionRegister, type Introduced, type WorkerConnection } from './worker-connection.ts';
+import { ConnectionRegister } from './worker-connection.ts';
 
-/** More events than this wait only when the loop cannot keep up; then new requests are refused. */
-const MOST_WAITING_EVENTS = 100_000;
 /** How long `stop` waits for answers that are under way, in milliseconds. */
 const FINISH_MS = 500;
+const FINISH_POLL_MS = 5;
+
+const GOING_AWAY: Problem = { code: 'UNAVAILABLE', detail: 'This resource manager is going away.' };
+const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being handed over.' };
 
 /**
  * One resource manager: stands in line for leadership, keeps its connections warm, and while it leads serves
@@ -49,11 +53,15 @@ export class ResourceManager implements LeaderContender {
   readonly #leaderWatch: LeaderWatch;
   readonly #broadcast: Broadcast;
   readonly #peers: Peers;
+  readonly #reception: Reception;
+  readonly #operator: Operator;
   readonly #sessionWatchers = new Set<(leaderSessionId: LeaderSessionId | null) => void>();
   #started = false;
   #granted: LeaderSessionId | null = null;
   #term: Term | null = null;
   #stopping: Promise<void> | null = null;
+  /** Leadership is being handed over: nothing new is begun. */
+  #handingOver = false;
   #fatal = false;
 
   constructor(options: ResourceManagerOptions) {
@@ -96,6 +104,33 @@ export class ResourceManager implements LeaderContender {
         body: { resourceManagerId, bootNonce, address },
       }),
     });
+    this.#reception = new Reception({
+      mailbox: this.#mailbox,
+      connections: this.#connections,
+      broadcast: this.#broadcast,
+      logger: this.#logger,
+      view: () => this.#clusterView(),
+      term: () => this.#term,
+      refusal: () => this.#refusal(),
+    });
+    this.#operator = new Operator({
+      leaderWatch: this.#leaderWatch,
+      events: this.#events,
+      peers: this.#peers,
+      status: () => this.#status(),
+      term: () => this.#term,
+      goingAway: () => this.#goingAway(),
+      notLeader: () => this.#notLeader('NO_LEADER'),
+      readHistory: () =>
+        readHistory(options.highAvailability.store, this.#keys.history, options.timing.etcdCallMs),
+      resign: (reason, to) => this.#handOver(reason, to),
+      post: (event) => this.#mailbox.post(event),
+    });
+  }
+
+  /** What an operator sees of this process, and orders. */
+  get view(): ResourceManagerView & ResourceManagerOperations {
+    return this.#operator;
   }
 
   /** Session id of the confirmed term (row 20 of the protocol table): null, then a UUID, then null. */
@@ -117,7 +152,7 @@ export class ResourceManager implements LeaderContender {
 
   /** Takes the connections of task executors, job masters and other resource managers. */
   acceptor(): Acceptor {
-    return acceptChannels(this.#handshake, (channel, hello) => this.#serve(channel, hello.role));
+    return acceptChannels(this.#handshake, (channel, hello) => this.#reception.serve(channel, hello.role));
   }
 
   /** Joins the line. */
@@ -167,6 +202,7 @@ export class ResourceManager implements LeaderContender {
       events: this.#events,
       connections: this.#connections,
       post: (event) => this.#mailbox.post(event),
+      onServingAgain: () => this.#broadcast.announceAll(),
     });
     this.#term = term;
     const { generation, epoch, leaderSessionId } = token;
@@ -252,102 +288,71 @@ export class ResourceManager implements LeaderContender {
     };
   }
 
-  #serve(channel: MessageChannel, role: WorkerConnection['role']): ChannelHandler {
-    const connection = this.#connections.add(channel, role);
+  /** `whenNone` is the code where nobody leads: operators are told `NO_LEADER`, workers just to look elsewhere. */
+  #notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER'): Problem {
+    const { leader } = this.#leaderWatch;
+    if (leader === null) return { code: whenNone, detail: 'Nobody leads at the moment.', leader: null };
+    const { resourceManagerId, address } = leader;
     return {
-      onRequest: (request) => {
-        if (this.#mailbox.length >= MOST_WAITING_EVENTS) {
-          const detail = `${MOST_WAITING_EVENTS} events wait.`;
-          return request.fail({ code: 'OVERLOADED', detail, retryAfterMs: 1_000 });
-        }
-        this.#mailbox.post(() => this.#request(connection, request));
-      },
-      onNotification: (notification) =>
-        this.#mailbox.post(() => this.#notification(connection, notification)),
-      onClose: () =>
-        this.#mailbox.post(() => {
-          if (this.#connections.remove(connection)) this.#term?.connectionLost(connection);
-        }),
+      code: 'NOT_LEADER',
+      detail: `${resourceManagerId} leads.`,
+      leader: { resourceManagerId, address },
     };
   }
 
-  #request(connection: WorkerConnection, request: InboundRequest): void {
-    this.#term?.heard(connection);
-    switch (request.type) {
-      case 'ping':
-        return request.respond({ state: this.#pingState(), epoch: this.#term?.token.epoch ?? null });
-      case 'introduceTaskExecutor':
-        return this.#introduce(connection, { role: 'task-executor', ...request.body }, request);
-      case 'introduceJobMaster':
-        return this.#introduce(connection, { role: 'job-master', ...request.body }, request);
-      case 'introduceResourceManager':
-        return this.#introduce(connection, { role: 'resource-manager', ...request.body }, request);
-      default:
-        if (!isForLeader(request)) {
-          const detail = `A resource manager does not answer ${request.type}.`;
-          return request.fail({ code: 'INVALID', detail });
-        }
-        if (connection.who === null) {
-          return request.fail({ code: 'UNAUTHORIZED', detail: 'An introduction must come first.' });
-        }
-        if (this.#stopping !== null) return request.fail(this.#goingAway());
-        if (this.#term === null) return request.fail(this.#notLeader());
-        this.#term.requests.onRequest(connection, request);
+  /** Why this process takes no request of a worker; null when it leads and does. */
+  #refusal(): Problem | null {
+    if (this.#term === null) return this.#goingAway() ?? this.#notLeader('NOT_LEADER');
+    return this.#handingOver ? (this.#goingAway() ?? HANDING_OVER) : null;
+  }
+
+  #goingAway(): Problem | null {
+    return this.#stopping === null && !this.#fatal ? null : GOING_AWAY;
+  }
+
+  #status(): ResourceManagerStatus {
+    const { cluster, resourceManagerId, address, version } = this.#options;
+    const { state } = this;
+    return {
+      cluster,
+      resourceManagerId,
+      address,
+      version,
+      state,
+      ready: state !== 'starting' && state !== 'stopping',
+      serving: state === 'serving',
+      leaderSessionId: this.leaderSessionId,
+      epoch: this.#term?.token.epoch ?? null,
+    };
+  }
+
+  /** Stops taking work and lets what is under way come to its end, for a short while. */
+  async #finishWork(): Promise<void> {
+    this.#handingOver = true;
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + FINISH_MS;
+    while (this.#term !== null && !this.#term.idle && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => clock.schedule(FINISH_POLL_MS, resolve));
     }
   }
 
-  #introduce(
-    connection: WorkerConnection,
-    who: Introduced,
-    request: { respond(view: ClusterView): void; fail(problem: Problem): void },
-  ): void {
-    const problem = this.#connections.introduce(connection, who);
-    if (problem !== null) return request.fail(problem);
-    request.respond(this.#clusterView());
-    if (who.role === 'resource-manager') return;
-    this.#logger.log('info', 'introduced', { ...who, highestToken: who.highestToken?.epoch ?? null });
-    if (who.highestToken !== null) this.#term?.fencedBy(connection, who.highestToken);
-    this.#broadcast.announce(connection);
-  }
-
-  #notification(connection: WorkerConnection, notification: InboundNotification): void {
-    this.#term?.heard(connection);
-    if (notification.type === 'problem') {
-      const { code, detail } = notification.body;
-      this.#logger.log('warn', 'problem-received', { from: connection.channel.peer, code, detail });
-      return;
+  async #handOver(reason: string, to: ResourceManagerId | null): Promise<void> {
+    await this.#finishWork();
+    try {
+      await this.#election.resign(to === null ? { reason } : { reason, to });
+    } finally {
+      // A refused resignation has changed nothing; after any other the term is over.
+      this.#handingOver = this.#stopping !== null;
     }
-    if (connection.who !== null) this.#term?.requests.onNotification(connection, notification);
-  }
-
-  #pingState(): 'serving' | 'suspended' | 'standby' {
-    if (this.#term === null) return 'standby';
-    return this.#term.mayServe() && this.#stopping === null ? 'serving' : 'suspended';
-  }
-
-  #notLeader(): Problem {
-    const { leader } = this.#leaderWatch;
-    const hint: LeaderHint | null =
-      leader === null ? null : { resourceManagerId: leader.resourceManagerId, address: leader.address };
-    const detail = hint === null ? 'Nobody leads at the moment.' : `${hint.resourceManagerId} leads.`;
-    return { code: 'NOT_LEADER', detail, leader: hint };
-  }
-
-  #goingAway(): Problem {
-    return { code: 'UNAVAILABLE', detail: 'This resource manager is going away.' };
   }
 
   async #stop(reason: string): Promise<void> {
     this.#logger.log('info', 'resource-manager-stopping', { reason });
-    const { clock } = this.#options;
-    const untilMs = clock.monotonicMs() + FINISH_MS;
-    while (this.#term !== null && !this.#term.idle && clock.monotonicMs() < untilMs) {
-      await new Promise<void>((resolve) => clock.schedule(5, resolve));
-    }
+    await this.#finishWork();
     if (this.#started) await this.#election.stop(reason);
     this.#endTerm(reason);
     this.#peers.close();
-    for (const { channel } of this.#connections.all()) channel.close(this.#goingAway());
+    for (const { channel } of this.#connections.all()) channel.close(GOING_AWAY);
     this.#options.workerProvider?.close();
     this.#mailbox.close();
     this.#logger.log('info', 'resource-manager-stopped', { reason });

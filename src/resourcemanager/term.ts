@@ -42,6 +42,8 @@ export interface TermOptions {
   readonly connections: ConnectionRegister;
   /** The mailbox of the resource manager. */
   readonly post: (event: () => void) => void;
+  /** A doubt of its leadership has been cleared: what was held back meanwhile may be told. */
+  readonly onServingAgain: () => void;
 }
 
 /**
@@ -91,6 +93,7 @@ export class Term implements TermContext {
       post: (event) => this.post(event),
       onAhead: (connection, token) => this.#markAhead(connection, token),
       onNote: (event, fields) => this.note('warn', 'leadership', event, fields),
+      onCleared: options.onServingAgain,
     });
     this.driver = new SlotManagerDriver(this, options.slotManager, {
       jobMasterOf: (jobId) => this.jobMasters.get(jobId)?.jobMasterId ?? null,

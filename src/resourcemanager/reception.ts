@@ -1,0 +1,128 @@
+import type { ClusterView } from '../core/messages/handshake.ts';
+import type { Problem } from '../core/problem.ts';
+import type {
+  ChannelHandler,
+  InboundNotification,
+  InboundRequest,
+  MessageChannel,
+} from '../rpc/message-channel.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Mailbox } from '../runtime/mailbox.ts';
+import type { Broadcast } from './broadcast.ts';
+import type { Term } from './term.ts';
+import { isForLeader } from './term-requests.ts';
+import type { ConnectionRegister, Introduced, WorkerConnection } from './worker-connection.ts';
+
+/** More events than this wait only when the loop cannot keep up; then new requests are refused. */
+const MOST_WAITING_EVENTS = 100_000;
+
+/** What the reception needs of the resource manager. */
+export interface ReceptionOptions {
+  readonly mailbox: Mailbox;
+  readonly connections: ConnectionRegister;
+  readonly broadcast: Broadcast;
+  readonly logger: Logger;
+  readonly view: () => ClusterView;
+  /** The present term; null while this process does not lead. */
+  readonly term: () => Term | null;
+  /** Why no request for the leader is taken at the moment; null when it is. */
+  readonly refusal: () => Problem | null;
+}
+
+/**
+ * Takes what comes over connections that others have dialled, one message at a time: answers pings and
+ * introductions on leader and standby alike, and hands the rest to the present term, if there is one.
+ */
+export class Reception {
+  readonly #options: ReceptionOptions;
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options;
+  }
+
+  serve(channel: MessageChannel, role: WorkerConnection['role']): ChannelHandler {
+    const { mailbox, connections, term } = this.#options;
+    const connection = connections.add(channel, role);
+    return {
+      onRequest: (request) => {
+        if (mailbox.length >= MOST_WAITING_EVENTS) {
+          const detail = `${MOST_WAITING_EVENTS} events wait.`;
+          return request.fail({ code: 'OVERLOADED', detail, retryAfterMs: 1_000 });
+        }
+        mailbox.post(() => this.#request(connection, request));
+      },
+      onNotification: (notification) => {
+        if (mailbox.length < MOST_WAITING_EVENTS) {
+          mailbox.post(() => this.#notification(connection, notification));
+        }
+      },
+      onClose: () =>
+        mailbox.post(() => {
+          if (connections.remove(connection)) term()?.connectionLost(connection);
+        }),
+    };
+  }
+
+  #request(connection: WorkerConnection, request: InboundRequest): void {
+    const term = this.#options.term();
+    term?.heard(connection);
+    switch (request.type) {
+      case 'ping':
+        return request.respond(this.#pong(term));
+      case 'introduceTaskExecutor':
+        return this.#introduce(connection, { role: 'task-executor', ...request.body }, request);
+      case 'introduceJobMaster':
+        return this.#introduce(connection, { role: 'job-master', ...request.body }, request);
+      case 'introduceResourceManager':
+        return this.#introduce(connection, { role: 'resource-manager', ...request.body }, request);
+      default:
+        this.#requestForLeader(connection, request);
+    }
+  }
+
+  #requestForLeader(connection: WorkerConnection, request: InboundRequest): void {
+    if (!isForLeader(request)) {
+      const detail = `A resource manager does not answer ${request.type}.`;
+      return request.fail({ code: 'INVALID', detail });
+    }
+    if (connection.who === null) {
+      return request.fail({ code: 'UNAUTHORIZED', detail: 'An introduction must come first.' });
+    }
+    const refusal = this.#options.refusal();
+    if (refusal !== null) return request.fail(refusal);
+    this.#options.term()?.requests.onRequest(connection, request);
+  }
+
+  #introduce(
+    connection: WorkerConnection,
+    who: Introduced,
+    request: { respond(view: ClusterView): void; fail(problem: Problem): void },
+  ): void {
+    const { connections, view, term, broadcast, logger } = this.#options;
+    const problem = connections.introduce(connection, who);
+    if (problem !== null) return request.fail(problem);
+    request.respond(view());
+    if (who.role === 'resource-manager') return;
+    logger.log('info', 'introduced', { ...who, highestToken: who.highestToken?.epoch ?? null });
+    if (who.highestToken !== null) term()?.fencedBy(connection, who.highestToken);
+    broadcast.announce(connection);
+  }
+
+  #notification(connection: WorkerConnection, notification: InboundNotification): void {
+    const { term, logger } = this.#options;
+    term()?.heard(connection);
+    if (notification.type === 'problem') {
+      const { code, detail } = notification.body;
+      logger.log('warn', 'problem-received', { from: connection.channel.peer, code, detail });
+    } else if (connection.who !== null) {
+      term()?.requests.onNotification(connection, notification);
+    }
+  }
+
+  /** `serving` only from the confirmed leader that may serve in this very turn. */
+  #pong(term: Term | null): { state: 'serving' | 'suspended' | 'standby'; epoch: bigint | null } {
+    if (term === null) return { state: 'standby', epoch: null };
+    const serves = term.mayServe() && this.#options.refusal() === null;
+    return { state: serves ? 'serving' : 'suspended', epoch: term.token.epoch };
+  }
+}
