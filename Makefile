@@ -1,0 +1,45 @@
+# `make run` and `make test` work in a fresh clone: each target installs what it needs. GNU make 3.81 or later.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build lint format clean etcd
+
+NPM := npm --no-update-notifier
+INSTALLED := node_modules/.installed
+
+help:
+	@echo 'make run [ARGS=...]  a whole cluster on this machine: etcd, resource managers, workers, a job'
+	@echo 'make test            build, format and lint checks, all tests'
+	@echo 'make build           compile into dist'
+	@echo 'make lint            check the code'
+	@echo 'make format          format the code'
+	@echo 'make clean           remove dist and node_modules'
+
+# The stamp lies in node_modules, so that it goes with it.
+$(INSTALLED): package-lock.json
+	@command -v node >/dev/null 2>&1 || { echo 'Node.js 20.19 or later is missing: see https://nodejs.org/'; exit 1; }
+	$(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: $(INSTALLED)
+	@$(NPM) run --silent build
+
+etcd:
+	@sh deploy/install-etcd.sh
+
+run: build etcd
+	@exec node dist/src/cli/main.js dev $(ARGS)
+
+# Always ends with one line "N passed, N failed".
+test:
+	@$(MAKE) --no-print-directory build etcd || { echo '0 passed, 1 failed'; exit 1; }
+	@node dist/test/run-all.js
+
+lint: $(INSTALLED)
+	@$(NPM) run --silent lint
+	@$(NPM) run --silent format:check
+
+format: $(INSTALLED)
+	@$(NPM) run --silent format
+
+clean:
+	rm -rf dist node_modules
