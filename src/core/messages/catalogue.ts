@@ -31,7 +31,10 @@ export const REQUESTS = {
       provider: z.string().max(64).nullable(),
       report: s.slotReport,
     }),
-    /** `knownBefore`: etcd held a record of this resource id, written for another instance. */
+    /**
+     * `knownBefore`: when this instance first registered, etcd held a record of this resource id, written for
+     * another instance; a repeated registration is answered the same, by whichever leader.
+     */
     reply: z.object({ knownBefore: z.boolean() }),
   },
   // task executor -> leader, at its end

@@ -1,0 +1,85 @@
+import type { Acceptor } from '../rpc/connection.ts';
+import { acceptChannels, type HandshakeContext } from '../rpc/handshake.ts';
+import type { InboundRequest, MessageChannel } from '../rpc/message-channel.ts';
+import type { Timer } from '../runtime/clock.ts';
+
+/** What a job master asks a task executor. */
+export type JobMasterRequest = Extract<
+  InboundRequest,
+  { readonly type: 'claimSlot' | 'renewLeases' | 'releaseLeases' }
+>;
+
+const MOST_CHANNELS = 10_000;
+
+/**
+ * Takes the connections of job masters, and passes on what they ask. Nobody who dials a task executor can
+ * command it or show it a token. Who says nothing for `idleMs` is hung up on.
+ */
+export class JobMasterDoor {
+  readonly acceptor: Acceptor;
+  readonly #context: HandshakeContext;
+  readonly #idleMs: number;
+  readonly #lastHeardMs = new Map<MessageChannel, number>();
+  #sweep: Timer | null = null;
+  #closed = false;
+
+  constructor(context: HandshakeContext, idleMs: number, onRequest: (request: JobMasterRequest) => void) {
+    this.#context = context;
+    this.#idleMs = idleMs;
+    this.acceptor = acceptChannels(context, (channel, hello) => {
+      if (this.#closed) channel.close({ code: 'UNAVAILABLE', detail: 'The task executor is going away.' });
+      else if (hello.role !== 'job-master')
+        channel.close({ code: 'FORBIDDEN', detail: `A task executor is not dialled by a ${hello.role}.` });
+      else if (this.#lastHeardMs.size >= MOST_CHANNELS)
+        channel.close({ code: 'OVERLOADED', detail: `${MOST_CHANNELS} connections are open.` });
+      else this.#open(channel);
+      return {
+        onRequest: (request) => this.#receive(channel, request, onRequest),
+        onNotification: () => {},
+        onClose: () => this.#lastHeardMs.delete(channel),
+      };
+    });
+  }
+
+  /** Hangs up on everybody and takes nobody any more. */
+  close(): void {
+    this.#closed = true;
+    this.#sweep?.cancel();
+    for (const channel of this.#lastHeardMs.keys()) {
+      channel.close({ code: 'UNAVAILABLE', detail: 'The task executor is going away.' });
+    }
+    this.#lastHeardMs.clear();
+  }
+
+  #open(channel: MessageChannel): void {
+    this.#lastHeardMs.set(channel, this.#context.clock.monotonicMs());
+    this.#sweep ??= this.#context.clock.schedule(this.#idleMs, () => this.#closeIdle());
+  }
+
+  #receive(
+    channel: MessageChannel,
+    request: InboundRequest,
+    onRequest: (request: JobMasterRequest) => void,
+  ): void {
+    if (!this.#lastHeardMs.has(channel)) return;
+    this.#lastHeardMs.set(channel, this.#context.clock.monotonicMs());
+    if (request.type === 'ping') request.respond({ state: 'worker', epoch: null });
+    else if (
+      request.type === 'claimSlot' ||
+      request.type === 'renewLeases' ||
+      request.type === 'releaseLeases'
+    )
+      onRequest(request);
+    else request.fail({ code: 'FORBIDDEN', detail: `A job master may not ask ${request.type} here.` });
+  }
+
+  #closeIdle(): void {
+    this.#sweep = null;
+    const sinceMs = this.#context.clock.monotonicMs() - this.#idleMs;
+    for (const [channel, heardMs] of this.#lastHeardMs) {
+      if (heardMs <= sinceMs) channel.close({ code: 'NO_ANSWER', detail: 'Nothing was heard for long.' });
+    }
+    if (this.#lastHeardMs.size > 0)
+      this.#sweep = this.#context.clock.schedule(this.#idleMs, () => this.#closeIdle());
+  }
+}
