@@ -72,7 +72,7 @@ function isGiven(
 ): boolean {
   const setting = settings[name];
   if (setting === undefined || flags[name] !== undefined) return true;
-  const text = environment[environmentName(setting)];
+  const text = environment[environmentName(name)];
   return (text !== undefined && text !== '') || files.some((file) => Object.hasOwn(file.values, name));
 }
 

@@ -1,9 +1,15 @@
 import { QuartermasterError, type FieldProblem } from '../../core/problem.ts';
-import { environmentName, type Setting, type Settings, type SettingValues } from './setting.ts';
+import {
+  environmentName,
+  flagAttribute,
+  type Setting,
+  type Settings,
+  type SettingValues,
+} from './setting.ts';
 
 /** Where values come from, in the order in which they count. */
 export interface SettingSources {
-  /** By the names of the settings, as the command line has them. */
+  /** By their flags in camelCase, as commander has them. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The settings file, and the context file of a running `dev`, as far as there are any. */
@@ -52,9 +58,9 @@ export function refuse(problems: readonly FieldProblem[]): void {
 }
 
 function find(name: string, setting: Setting, sources: SettingSources): Found {
-  const flag = setting.hidden === true ? undefined : sources.flags[name];
+  const flag = setting.hidden === true ? undefined : sources.flags[flagAttribute(setting.flag)];
   if (flag !== undefined) return { value: flag, source: `--${setting.flag}` };
-  const variable = environmentName(setting);
+  const variable = environmentName(name);
   // An empty variable is how shells and units unset one.
   const text = sources.environment[variable];
   if (text !== undefined && text !== '') return { value: text, source: variable };

@@ -1,6 +1,10 @@
 import type { z } from 'zod';
 
-/** One setting of a command; in a file it goes by its camelCase name, in the environment as `QUARTERMASTER_…`. */
+/**
+ * One setting of a command. Its name, under which commands and files know it, is in camelCase; the environment
+ * has it as `QUARTERMASTER_…`. The flag is the same in kebab-case, but for `dev`, whose flags count what other
+ * commands name: there the name starts with `dev`.
+ */
 export interface Setting<Schema extends z.ZodType = z.ZodType> {
   /** Long flag without the dashes. */
   readonly flag: string;
@@ -26,7 +30,12 @@ export type Settings = Readonly<Record<string, Setting>>;
 /** The values of these settings, by the same names. */
 export type SettingValues<S extends Settings> = { readonly [K in keyof S]: z.output<S[K]['schema']> };
 
-/** `--lease-ttl-seconds` as the environment has it: `QUARTERMASTER_LEASE_TTL_SECONDS`. */
-export function environmentName(setting: Setting): string {
-  return `QUARTERMASTER_${setting.flag.toUpperCase().replaceAll('-', '_')}`;
+/** `leaseTtlSeconds` as the environment has it: `QUARTERMASTER_LEASE_TTL_SECONDS`. */
+export function environmentName(name: string): string {
+  return `QUARTERMASTER_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** `lease-ttl-seconds` as commander has it: `leaseTtlSeconds`. */
+export function flagAttribute(flag: string): string {
+  return flag.replaceAll(/-(.)/g, (_all, letter: string) => letter.toUpperCase());
 }

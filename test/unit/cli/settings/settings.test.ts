@@ -19,7 +19,12 @@ import {
   RESOURCE_MANAGER_SETTINGS,
   type ResourceManagerValues,
 } from '../../../../src/cli/settings/resource-manager-settings.ts';
-import type { Settings, SettingValues } from '../../../../src/cli/settings/setting.ts';
+import {
+  environmentName,
+  flagAttribute,
+  type Settings,
+  type SettingValues,
+} from '../../../../src/cli/settings/setting.ts';
 import { timingOf } from '../../../../src/cli/settings/timing-settings.ts';
 import {
   checkTaskExecutor,
@@ -102,7 +107,8 @@ describe('the settings', () => {
 
   it('go by one name in three spellings', () => {
     for (const [name, { flag }] of Object.entries(EVERYTHING)) {
-      expect(flag.replaceAll(/-(.)/g, (_all, letter: string) => letter.toUpperCase())).to.equal(name);
+      expect(flagAttribute(flag)).to.equal(name);
+      expect(environmentName(name)).to.equal(`QUARTERMASTER_${flag.toUpperCase().replaceAll('-', '_')}`);
     }
   });
 

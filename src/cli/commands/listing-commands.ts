@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import { historyAnswer, slotsAnswer } from '../../http/answers.ts';
+import type { CommandContext } from '../command-context.ts';
+import { QuartermasterError } from '../../core/problem.ts';
+import { wholeNumber } from '../settings/value-schemas.ts';
+import { cell, formatTable } from '../table.ts';
+import { defineClientCommand } from './client-command.ts';
+
+/** `quartermaster slots`. */
+export function slotsCommand(context: CommandContext): Command {
+  return defineClientCommand(context, {
+    name: 'slots',
+    summary: 'Lists every slot and what it holds',
+    examples: ['slots', 'slots --json | jq \'.slots[] | select(.state == "free")\''],
+    run: async ({ client, show }) => {
+      const slots = await client.readAll('/v1/slots', slotsAnswer, (page) => page.slots);
+      show({ slots }, () =>
+        formatTable(
+          ['SLOT', 'STATE', 'JOB', 'ALLOCATION', 'GRANT', 'CPU', 'MEMORY MB', 'EXTENDED'],
+          slots.map((slot) => [
+            `${slot.resourceId}/${slot.slotNumber}`,
+            slot.state,
+            cell(slot.jobId),
+            cell(slot.allocationId),
+            cell(slot.grantNumber),
+            cell(slot.profile.cpuCores),
+            cell(slot.profile.memoryMB),
+            cell(
+              Object.entries(slot.profile.extended)
+                .map(([name, amount]) => `${name}=${amount}`)
+                .join(','),
+            ),
+          ]),
+        ),
+      );
+    },
+  });
+}
+
+const mostTerms = wholeNumber(1, 1_000);
+
+/** `quartermaster history`. */
+export function historyCommand(context: CommandContext): Command {
+  return defineClientCommand(context, {
+    name: 'history',
+    summary: 'Lists the terms of office, the newest first: who led, and why it ended',
+    examples: ['history', 'history --limit 100 --json'],
+    options: (command) => command.option('--limit <N>', 'most terms to show, 1 to 1000', '20'),
+    run: async ({ client, options, show }) => {
+      const limit = mostTerms.safeParse(options['limit']);
+      if (!limit.success) {
+        const detail = `--limit ${limit.error.issues[0]?.message ?? 'is wrong'}.`;
+        throw new QuartermasterError({ code: 'INVALID', detail });
+      }
+      const history = await client.readAll('/v1/history', historyAnswer, (page) => page.history, limit.data);
+      show({ history }, () =>
+        formatTable(
+          ['TERM', 'RESOURCE MANAGER', 'CONFIRMED AT', 'ENDED', 'BY', 'EVIDENCE'],
+          history.map((row) => [
+            `${row.generation}-${row.epoch}`,
+            text(row['resourceManagerId']),
+            text(row['confirmedAt']),
+            text(row['reason'] ?? row['endReason']),
+            text(row['endedBy'] ?? row['by']),
+            text(row['evidence']),
+          ]),
+        ),
+      );
+    },
+  });
+}
+
+/** Whatever stands in a record that others write, on one line. */
+function text(value: unknown): string {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return cell(value);
+  return value === undefined || value === null ? '-' : JSON.stringify(value);
+}

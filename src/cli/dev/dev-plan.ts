@@ -1,0 +1,51 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { QuartermasterError } from '../../core/problem.ts';
+import type { Randomness } from '../../runtime/randomness.ts';
+import { stablePorts } from './stable-ports.ts';
+
+const port = z.int().min(1).max(65_535);
+const schema = z.object({
+  cluster: z.string(),
+  resourceManagers: z.array(port),
+  taskExecutors: z.array(port),
+});
+
+/** What must stay the same when a `dev` with a data directory is started again: its cluster and its ports. */
+export type DevPlan = z.infer<typeof schema>;
+
+const PLAN_FILE = 'quartermaster-dev.json';
+
+/**
+ * The plan kept in this folder, with ports added where there are too few; a new one where there is none.
+ * Throws `CONFLICT` when the folder belongs to another cluster.
+ */
+export async function devPlan(
+  folder: string,
+  wanted: { readonly cluster: string; readonly resourceManagers: number; readonly taskExecutors: number },
+  randomness: Randomness,
+): Promise<DevPlan> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, PLAN_FILE);
+  const text = await readFile(file, 'utf8').catch(() => null);
+  const kept = text === null ? null : schema.parse(JSON.parse(text));
+  if (kept !== null && kept.cluster !== wanted.cluster) {
+    const detail = `${folder} holds cluster ${kept.cluster}, not ${wanted.cluster}: choose another data directory.`;
+    throw new QuartermasterError({ code: 'CONFLICT', detail });
+  }
+  const resourceManagers = kept?.resourceManagers ?? [];
+  const taskExecutors = kept?.taskExecutors ?? [];
+  const missing = {
+    resourceManagers: Math.max(0, wanted.resourceManagers - resourceManagers.length),
+    taskExecutors: Math.max(0, wanted.taskExecutors - taskExecutors.length),
+  };
+  const ports = await stablePorts(missing.resourceManagers + missing.taskExecutors, randomness);
+  const plan: DevPlan = {
+    cluster: wanted.cluster,
+    resourceManagers: [...resourceManagers, ...ports.slice(0, missing.resourceManagers)],
+    taskExecutors: [...taskExecutors, ...ports.slice(missing.resourceManagers)],
+  };
+  await writeFile(file, JSON.stringify(plan));
+  return plan;
+}
