@@ -1,0 +1,311 @@
+import type { FencingToken } from '../fencing-token.ts';
+import type { LeaderSessionId } from '../ids.ts';
+import type {
+  ConfirmOutcome,
+  ElectionEffect,
+  ElectionEvent,
+  HandOver,
+  Identity,
+  Observation,
+} from './election-events.ts';
+import { KeepAliveSchedule } from './keepalive-schedule.ts';
+import { type Instant, LEASE_SHARE } from './leadership-clock.ts';
+import { Term } from './term.ts';
+
+/** The times that the election rests on, in milliseconds. */
+export interface ElectionSettings {
+  readonly leaseTtlMs: number;
+  readonly leadershipCheckMs: number;
+  readonly servingDeadlineMs: number;
+  readonly etcdResendMs: number;
+  /** After a definite refusal, the next attempt waits this long. */
+  readonly retryMs: number;
+}
+
+/** Events that belong to one candidacy. */
+export type CandidacyEvent = Extract<ElectionEvent, { readonly candidacy: number }>;
+
+/** Why a candidacy ends, for people and for history. */
+export interface EndCause {
+  readonly reason: string;
+  readonly evidence: string;
+  /** Somebody asked for it, so it is no cause for worry. */
+  readonly asked?: boolean;
+  readonly request?: number;
+  readonly handOver?: HandOver;
+}
+
+type Phase =
+  | 'opening'
+  | 'leasing'
+  | 'joining'
+  | 'waiting'
+  | 'granted'
+  | 'confirming'
+  | 'leading'
+  | 'ending'
+  | 'over';
+
+const HEADED: readonly Phase[] = ['granted', 'confirming', 'leading'];
+
+/**
+ * One attempt to lead: one lease, one candidate key, one leader session id, at most one grant and one term. It
+ * ends once and for all; the next attempt is another object with another lease.
+ */
+export class Candidacy {
+  readonly number: number;
+  readonly #settings: ElectionSettings;
+  #phase: Phase = 'opening';
+  #key = '';
+  #leaderSessionId: LeaderSessionId | null = null;
+  #createRevision: bigint | null = null;
+  #keepAlive: KeepAliveSchedule | null = null;
+  #identity: Identity | null = null;
+  #term: Term | null = null;
+  #confirmDueMs = Infinity;
+  #releasedByMs = Infinity;
+
+  constructor(number: number, settings: ElectionSettings) {
+    this.number = number;
+    this.#settings = settings;
+  }
+
+  get leading(): boolean {
+    return this.#phase === 'leading';
+  }
+
+  /** Whether leadership was granted and has not ended. */
+  get granted(): boolean {
+    return HEADED.includes(this.#phase);
+  }
+
+  get over(): boolean {
+    return this.#phase === 'over';
+  }
+
+  get key(): string {
+    return this.#key;
+  }
+
+  get token(): FencingToken | null {
+    return this.#term?.token ?? null;
+  }
+
+  /** Whether an effect may begin now; notices a gap by itself. */
+  mayServe(now: Instant): boolean {
+    return this.#phase === 'leading' && this.#term !== null && this.#term.mayServe(now);
+  }
+
+  /** To be called first in each turn: a gap counts before whatever else the turn brings. */
+  look(now: Instant): void {
+    if (this.#phase === 'leading') this.#term?.look(now);
+  }
+
+  apply(event: CandidacyEvent, now: Instant, out: ElectionEffect[]): void {
+    switch (event.type) {
+      case 'candidacyOpened':
+        if (this.#phase !== 'opening') return;
+        this.#key = event.key;
+        this.#leaderSessionId = event.leaderSessionId;
+        this.#phase = 'leasing';
+        out.push({ type: 'grantLease', candidacy: this.number });
+        return;
+      case 'leaseGranted':
+        if (this.#phase !== 'leasing') return;
+        this.#keepAlive = new KeepAliveSchedule({ sent: event.sent, ttlMs: event.ttlMs });
+        this.#phase = 'joining';
+        out.push({ type: 'putCandidateKey', candidacy: this.number });
+        return;
+      case 'candidateKeyPut':
+        this.#joined(event.createRevision, out);
+        return;
+      case 'candidacyFailed':
+        this.end({ reason: 'could not join the line', evidence: event.reason }, now, out);
+        return;
+      case 'keepAliveAnswered':
+        this.#keepAlive?.answered(event.outcome);
+        if (event.outcome.kind === 'lost') {
+          this.end({ reason: 'lease lost', evidence: 'a keepalive found no lease' }, now, out);
+        } else if (event.outcome.kind === 'kept') {
+          this.#term?.clock.keepAliveAcknowledged(event.outcome);
+        }
+        return;
+      case 'confirmAnswered':
+        this.#confirmAnswered(event.outcome, now, out);
+        return;
+      case 'probed':
+        if (this.#phase === 'leading') this.#term?.probed(event.check, out);
+        return;
+      case 'checkAnswered':
+        if (event.outcome.kind === 'key-gone')
+          this.#keyGone('a check found the candidate key gone', now, out);
+        else if (this.#phase === 'leading') this.#term?.checkAnswered(event.check, event.sent, event.outcome);
+        return;
+      case 'keyFoundGone':
+        this.#keyGone(event.how, now, out);
+        return;
+      case 'released':
+        if (this.#phase === 'ending') this.#phase = 'over';
+        return;
+    }
+  }
+
+  /** The contender is ready to lead under this session id. */
+  confirmRequested(leaderSessionId: LeaderSessionId, nowMs: number): void {
+    if (this.#phase !== 'granted' || leaderSessionId !== this.#leaderSessionId) return;
+    this.#phase = 'confirming';
+    this.#confirmDueMs = nowMs;
+  }
+
+  /** Does whatever is due, by what was seen last and by the time. */
+  advance(
+    now: Instant,
+    observation: Observation | null,
+    identity: Identity | null,
+    out: ElectionEffect[],
+  ): void {
+    if (observation !== null) this.#followLine(observation, now, out);
+    this.#keepDeadlines(now, out);
+    if (this.#phase === 'confirming' && now.monotonicMs >= this.#confirmDueMs) this.#confirm(identity, out);
+    if (this.#phase === 'leading') this.#term?.advance(now, out);
+    this.#keepLease(now, out);
+    if (this.#phase === 'ending' && now.monotonicMs >= this.#releasedByMs) this.#phase = 'over';
+  }
+
+  /** Monotonic time of the next tick that is wanted. */
+  nextDueMs(): number {
+    if (this.#phase === 'over') return -Infinity;
+    if (this.#phase === 'ending') return this.#releasedByMs;
+    const { etcdResendMs } = this.#settings;
+    const keepAliveMs = this.#keepAlive?.dueMs(etcdResendMs) ?? Infinity;
+    if (this.#phase === 'leading' && this.#term !== null)
+      return Math.min(keepAliveMs, this.#term.nextDueMs());
+    if (this.#phase !== 'granted' && this.#phase !== 'confirming') return keepAliveMs;
+    const proof = this.#keepAlive?.proof;
+    const deadlineMs = proof === undefined ? Infinity : proof.sent.monotonicMs + LEASE_SHARE * proof.ttlMs;
+    return Math.min(keepAliveMs, deadlineMs, this.#confirmDueMs);
+  }
+
+  /** Ends it: what was granted is revoked in this very turn, and key and lease are given back. */
+  end(cause: EndCause, now: Instant, out: ElectionEffect[]): void {
+    if (this.#phase === 'ending' || this.#phase === 'over') return;
+    const { granted } = this;
+    const opened = this.#phase !== 'opening';
+    this.#phase = opened ? 'ending' : 'over';
+    this.#term = null;
+    this.#releasedByMs = now.monotonicMs + (this.#keepAlive?.proof.ttlMs ?? this.#settings.leaseTtlMs);
+    if (granted) out.push({ type: 'revokeLeadership', reason: cause.reason });
+    if (!opened) return;
+    const fields = { key: this.#key, reason: cause.reason, evidence: cause.evidence };
+    out.push({
+      type: 'log',
+      level: granted && cause.asked !== true ? 'warn' : 'info',
+      event: 'candidacy ended',
+      fields,
+    });
+    out.push({
+      type: 'release',
+      candidacy: this.number,
+      ending: {
+        reason: cause.reason,
+        evidence: cause.evidence,
+        createRevision: this.#createRevision,
+        granted,
+        request: cause.request ?? null,
+        handOver: cause.handOver ?? null,
+      },
+    });
+  }
+
+  #joined(createRevision: bigint, out: ElectionEffect[]): void {
+    if (this.#phase !== 'joining') return;
+    this.#createRevision = createRevision;
+    this.#phase = 'waiting';
+    const fields = { key: this.#key, createRevision };
+    out.push({ type: 'log', level: 'info', event: 'in line', fields });
+    out.push({ type: 'observe', reason: 'own candidate key put' });
+  }
+
+  #keyGone(evidence: string, now: Instant, out: ElectionEffect[]): void {
+    this.end({ reason: 'candidate key gone', evidence }, now, out);
+  }
+
+  /** Only a line as it stood at or after the own key's creation can say anything about the own key. */
+  #followLine(observation: Observation, now: Instant, out: ElectionEffect[]): void {
+    const created = this.#createRevision;
+    if (created === null || (this.#phase !== 'waiting' && !this.granted)) return;
+    if (observation.revision < created) return;
+    const [head] = observation.line;
+    if (!observation.line.some((entry) => entry.key === this.#key && entry.createRevision === created)) {
+      this.#keyGone(`not in the line of revision ${observation.revision}`, now, out);
+    } else if (this.#phase === 'waiting' && head?.key === this.#key && this.#leaderSessionId !== null) {
+      // A term must not begin on a lease that may have run out already.
+      if (this.#keepAlive?.fresh(now) !== true) return;
+      this.#phase = 'granted';
+      out.push({ type: 'grantLeadership', leaderSessionId: this.#leaderSessionId });
+    }
+  }
+
+  #keepDeadlines(now: Instant, out: ElectionEffect[]): void {
+    const over =
+      this.#phase === 'leading'
+        ? this.#term?.clock.leaseOver(now.monotonicMs) === true
+        : this.granted && this.#keepAlive?.over(now.monotonicMs) === true;
+    if (!over) return;
+    const evidence = 'no check or no keepalive was acknowledged in time';
+    this.end({ reason: 'lease deadline passed', evidence }, now, out);
+  }
+
+  #keepLease(now: Instant, out: ElectionEffect[]): void {
+    const keepAlive = this.#keepAlive;
+    if (keepAlive === null || this.#phase === 'ending' || this.#phase === 'over') return;
+    const { etcdResendMs } = this.#settings;
+    const urgent = this.#term === null ? !keepAlive.fresh(now) : this.#term.clock.wantsKeepAlive(now);
+    const dueMs = urgent ? keepAlive.urgentDueMs(etcdResendMs) : keepAlive.dueMs(etcdResendMs);
+    if (now.monotonicMs < dueMs) return;
+    const timeoutMs = keepAlive.begin(now.monotonicMs);
+    out.push({ type: 'keepAlive', candidacy: this.number, timeoutMs });
+  }
+
+  #confirm(identity: Identity | null, out: ElectionEffect[]): void {
+    if (this.#createRevision === null || this.#leaderSessionId === null || identity === null) return;
+    this.#confirmDueMs = Infinity;
+    this.#identity = identity;
+    const token = {
+      generation: identity.generation,
+      epoch: this.#createRevision,
+      leaderSessionId: this.#leaderSessionId,
+    };
+    out.push({ type: 'confirm', candidacy: this.number, token, identity });
+  }
+
+  #confirmAnswered(outcome: ConfirmOutcome, now: Instant, out: ElectionEffect[]): void {
+    if (this.#phase !== 'confirming') return;
+    switch (outcome.kind) {
+      case 'confirmed':
+        this.#confirmed(outcome.sent, now, out);
+        return;
+      case 'key-gone':
+        this.#keyGone('the confirm found the candidate key gone', now, out);
+        return;
+      case 'identity-differs':
+        out.push({ type: 'observe', reason: 'the confirm found another identity' });
+        this.end({ reason: 'identity differs', evidence: 'the confirm found another identity' }, now, out);
+        return;
+      case 'refused':
+        out.push({ type: 'observe', reason: 'the confirm was refused' });
+        this.#confirmDueMs = now.monotonicMs + this.#settings.etcdResendMs;
+        return;
+    }
+  }
+
+  #confirmed(sent: Instant, now: Instant, out: ElectionEffect[]): void {
+    if (this.#createRevision === null || this.#leaderSessionId === null) return;
+    if (this.#keepAlive === null || this.#identity === null) return;
+    const { generation, clusterId } = this.#identity;
+    const token = { generation, epoch: this.#createRevision, leaderSessionId: this.#leaderSessionId };
+    this.#term = new Term(this.number, token, this.#settings, sent, this.#keepAlive.proof, now);
+    this.#phase = 'leading';
+    out.push({ type: 'leadershipConfirmed', candidacy: this.number, token, clusterId });
+  }
+}

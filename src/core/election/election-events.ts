@@ -1,0 +1,178 @@
+import type { FencingToken } from '../fencing-token.ts';
+import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../ids.ts';
+import type { ProblemCode } from '../problem.ts';
+import type { Instant } from './leadership-clock.ts';
+
+/** What a candidate writes into its key. */
+export interface CandidateValue {
+  readonly resourceManagerId: ResourceManagerId;
+  readonly address: string;
+  readonly bootNonce: BootNonce;
+  readonly version: string;
+}
+
+/** One key under `election/`. It stands in line whatever its value is. */
+export interface LineEntry {
+  readonly key: string;
+  readonly createRevision: bigint;
+  /** Null for a foreign key: its value is no candidate's. */
+  readonly candidate: CandidateValue | null;
+}
+
+/** What tells one cluster from another and one wipe of etcd from the next. */
+export interface Identity {
+  readonly clusterId: ClusterId;
+  readonly generation: number;
+}
+
+/** The line as it stood at `revision`, lowest create revision first, and the identity beside it. */
+export interface Observation {
+  readonly revision: bigint;
+  readonly line: readonly LineEntry[];
+  /** Null when there is none that can be read. */
+  readonly identity: Identity | null;
+  /** Revision as of which the identity was so; it may be another one than that of the line. */
+  readonly identityRevision: bigint;
+}
+
+export type KeepAliveOutcome =
+  | { readonly kind: 'kept'; readonly ttlMs: number; readonly sent: Instant }
+  /** The lease does not exist any more. */
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'failed' };
+
+export type ConfirmOutcome =
+  /** Known to have committed; `sent` is when the copy was sent whose answer says so. */
+  | { readonly kind: 'confirmed'; readonly sent: Instant }
+  | { readonly kind: 'key-gone' }
+  | { readonly kind: 'identity-differs'; readonly identity: Identity | null }
+  /** The key stands and nothing of ours is written: something else in the guard did not hold. */
+  | { readonly kind: 'refused' };
+
+export type CheckOutcome =
+  | { readonly kind: 'standing' }
+  /** The key stands, and so does a question to its owner. */
+  | { readonly kind: 'challenged' }
+  | { readonly kind: 'key-gone' }
+  | { readonly kind: 'failed' };
+
+/** What has happened. `candidacy` numbers the attempts to lead; whatever belongs to an earlier one is ignored. */
+export type ElectionEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'tick' }
+  | { readonly type: 'observed'; readonly observation: Observation }
+  /** Null: there is none, and none can be created because something else is under the cluster's prefix. */
+  | {
+      readonly type: 'identityAnswered';
+      readonly identity: Identity | null;
+      /** Of the store, when it was so. */
+      readonly revision: bigint;
+    }
+  | {
+      readonly type: 'candidacyOpened';
+      readonly candidacy: number;
+      readonly key: string;
+      readonly leaderSessionId: LeaderSessionId;
+    }
+  | {
+      readonly type: 'leaseGranted';
+      readonly candidacy: number;
+      readonly ttlMs: number;
+      readonly sent: Instant;
+    }
+  | { readonly type: 'candidateKeyPut'; readonly candidacy: number; readonly createRevision: bigint }
+  /** Grant or put is definitely refused, or the lease went before the key was put. */
+  | { readonly type: 'candidacyFailed'; readonly candidacy: number; readonly reason: string }
+  | { readonly type: 'keepAliveAnswered'; readonly candidacy: number; readonly outcome: KeepAliveOutcome }
+  | { readonly type: 'confirmRequested'; readonly leaderSessionId: LeaderSessionId }
+  | { readonly type: 'confirmAnswered'; readonly candidacy: number; readonly outcome: ConfirmOutcome }
+  | { readonly type: 'probed'; readonly candidacy: number; readonly check: number }
+  | {
+      readonly type: 'checkAnswered';
+      readonly candidacy: number;
+      readonly check: number;
+      readonly sent: Instant;
+      readonly outcome: CheckOutcome;
+    }
+  /** A guarded write found the candidate key gone. */
+  | { readonly type: 'keyFoundGone'; readonly candidacy: number; readonly how: string }
+  | {
+      readonly type: 'resignRequested';
+      readonly request: number;
+      readonly reason: string;
+      readonly to: ResourceManagerId | null;
+    }
+  /** Key and lease of an ended candidacy are known to be gone. */
+  | { readonly type: 'released'; readonly candidacy: number }
+  | { readonly type: 'stopRequested'; readonly reason: string };
+
+/** To whom leadership is handed, and who stands between. */
+export interface HandOver {
+  readonly to: LineEntry;
+  readonly ahead: readonly LineEntry[];
+}
+
+/** How a candidacy ended. */
+export interface Ending {
+  readonly reason: string;
+  /** What was seen that ended it. */
+  readonly evidence: string;
+  /** Null when the put of the key has not been answered. */
+  readonly createRevision: bigint | null;
+  /** Whether leadership had been granted, so that a record may stand that is ours. */
+  readonly granted: boolean;
+  /** The request to resign that ended it. */
+  readonly request: number | null;
+  readonly handOver: HandOver | null;
+}
+
+/** What is to be done, in order. */
+export type ElectionEffect =
+  | { readonly type: 'createIdentity' }
+  /** Choose lease id and session id; answered by `candidacyOpened`. */
+  | { readonly type: 'openCandidacy'; readonly candidacy: number }
+  | { readonly type: 'grantLease'; readonly candidacy: number }
+  | { readonly type: 'putCandidateKey'; readonly candidacy: number }
+  /** List the line and watch it from there on. */
+  | { readonly type: 'observe'; readonly reason: string }
+  | { readonly type: 'keepAlive'; readonly candidacy: number; readonly timeoutMs: number }
+  | { readonly type: 'grantLeadership'; readonly leaderSessionId: LeaderSessionId }
+  | {
+      readonly type: 'confirm';
+      readonly candidacy: number;
+      readonly token: FencingToken;
+      readonly identity: Identity;
+    }
+  | {
+      readonly type: 'leadershipConfirmed';
+      readonly candidacy: number;
+      readonly token: FencingToken;
+      readonly clusterId: ClusterId;
+    }
+  | { readonly type: 'servingChanged'; readonly serving: boolean }
+  /** Pass through everything that serves requests; answered by `probed`. */
+  | { readonly type: 'probe'; readonly candidacy: number; readonly check: number }
+  | {
+      readonly type: 'sendCheck';
+      readonly candidacy: number;
+      readonly check: number;
+      readonly token: FencingToken;
+      /** `answer` also deletes the challenge that was found. */
+      readonly purpose: 'look' | 'answer';
+    }
+  | { readonly type: 'revokeLeadership'; readonly reason: string }
+  /** Give back key, record and lease; answered by `released`. */
+  | { readonly type: 'release'; readonly candidacy: number; readonly ending: Ending }
+  | {
+      readonly type: 'refuseResignation';
+      readonly request: number;
+      readonly code: ProblemCode;
+      readonly detail: string;
+    }
+  | { readonly type: 'stopped' }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly event: string;
+      readonly fields: Readonly<Record<string, string | number | bigint | boolean | null>>;
+    };

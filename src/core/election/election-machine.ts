@@ -1,0 +1,211 @@
+import type { FencingToken } from '../fencing-token.ts';
+import type { ResourceManagerId } from '../ids.ts';
+import type { ProblemCode } from '../problem.ts';
+import { Candidacy, type ElectionSettings } from './candidacy.ts';
+import type { ElectionEffect, ElectionEvent, Identity, LineEntry, Observation } from './election-events.ts';
+import { IdentityMemory } from './identity-memory.ts';
+import type { Instant } from './leadership-clock.ts';
+
+/**
+ * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
+ * candidacy carries its number, and so does every answer, so that nothing of an old one reaches a new one.
+ */
+export class ElectionMachine {
+  readonly #settings: ElectionSettings;
+  readonly #identity = new IdentityMemory();
+  #observation: Observation | null = null;
+  #candidacy: Candidacy | null = null;
+  #candidacies = 0;
+  #started = false;
+  #stopReason: string | null = null;
+  #toldStopped = false;
+  #notBeforeMs = -Infinity;
+  #identityAsked = false;
+  #identityDueMs = -Infinity;
+  /** What was observed before this revision knows nothing of the identity that was created then. */
+  #identityRevision = 0n;
+  #contradicted = false;
+  #foreign = new Set<string>();
+
+  constructor(settings: ElectionSettings) {
+    this.#settings = settings;
+  }
+
+  /** Takes one event; `nowMs` is monotonic. The effects are to be carried out in order, before the next event. */
+  handle(event: ElectionEvent, nowMs: number, wallMs: number): ElectionEffect[] {
+    const now: Instant = { monotonicMs: nowMs, wallMs };
+    const out: ElectionEffect[] = [];
+    this.#candidacy?.look(now);
+    this.#apply(event, now, out);
+    this.#advance(now, out);
+    return out;
+  }
+
+  /** Monotonic time at which a tick is wanted; Infinity when none is. */
+  nextDueMs(): number {
+    if (!this.#started) return Infinity;
+    if (this.#candidacy !== null) return this.#candidacy.nextDueMs();
+    if (this.#stopReason !== null || this.#observation === null) return Infinity;
+    if (this.#identity.remembered === null) return this.#identityAsked ? Infinity : this.#identityDueMs;
+    return this.#contradicted ? Infinity : this.#notBeforeMs;
+  }
+
+  /** Whether an effect of this candidacy's term may begin in this very turn (G6). */
+  mayServe(candidacy: number, nowMs: number, wallMs: number): boolean {
+    const current = this.#candidacy;
+    return current?.number === candidacy && current.mayServe({ monotonicMs: nowMs, wallMs });
+  }
+
+  /** Whether this candidacy leads, be it suspended or not. */
+  leads(candidacy: number): boolean {
+    return this.#candidacy?.number === candidacy && this.#candidacy.leading;
+  }
+
+  /** Token of the confirmed term; null when there is none. */
+  get token(): FencingToken | null {
+    return this.#candidacy?.token ?? null;
+  }
+
+  /** The identity that this process remembers. */
+  get identity(): Identity | null {
+    return this.#identity.remembered;
+  }
+
+  #apply(event: ElectionEvent, now: Instant, out: ElectionEffect[]): void {
+    switch (event.type) {
+      case 'start':
+        this.#started = true;
+        out.push({ type: 'observe', reason: 'started' });
+        return;
+      case 'tick':
+        return;
+      case 'observed':
+        this.#observation = event.observation;
+        this.#nameForeignKeys(event.observation.line, out);
+        return;
+      case 'identityAnswered':
+        this.#identityAnswered(event.identity, event.revision, now, out);
+        return;
+      case 'confirmRequested':
+        this.#candidacy?.confirmRequested(event.leaderSessionId, now.monotonicMs);
+        return;
+      case 'resignRequested':
+        this.#resign(event.request, event.reason, event.to, now, out);
+        return;
+      case 'stopRequested':
+        this.#stopReason ??= event.reason;
+        this.#candidacy?.end({ reason: event.reason, evidence: 'asked to stop', asked: true }, now, out);
+        return;
+      default:
+        if (event.candidacy !== this.#candidacy?.number) return;
+        this.#candidacy.apply(event, now, out);
+        if (event.type === 'candidacyFailed') this.#notBeforeMs = now.monotonicMs + this.#settings.retryMs;
+    }
+  }
+
+  #advance(now: Instant, out: ElectionEffect[]): void {
+    if (!this.#started && this.#stopReason === null) return;
+    const observation = this.#observation;
+    if (observation !== null && this.#stopReason === null) this.#judgeIdentity(observation, now, out);
+    this.#candidacy?.advance(now, observation, this.#identity.remembered, out);
+    if (this.#candidacy?.over === true) this.#candidacy = null;
+    if (this.#stopReason !== null) {
+      if (this.#candidacy === null && !this.#toldStopped) {
+        this.#toldStopped = true;
+        out.push({ type: 'stopped' });
+      }
+      return;
+    }
+    const ready = observation !== null && this.#identity.remembered !== null && !this.#contradicted;
+    if (!ready || this.#candidacy !== null || now.monotonicMs < this.#notBeforeMs) return;
+    this.#candidacies += 1;
+    this.#candidacy = new Candidacy(this.#candidacies, this.#settings);
+    out.push({ type: 'openCandidacy', candidacy: this.#candidacies });
+  }
+
+  /** Nothing is confirmed, and nobody stays in line, under an identity that is not the one remembered. */
+  #judgeIdentity(observation: Observation, now: Instant, out: ElectionEffect[]): void {
+    const known = this.#identity.remembered;
+    if (observation.identity === null && observation.identityRevision < this.#identityRevision) return;
+    const verdict = this.#identity.judge(observation.identity);
+    if (verdict === 'unknown') {
+      if (this.#identityAsked || now.monotonicMs < this.#identityDueMs) return;
+      this.#identityAsked = true;
+      out.push({ type: 'createIdentity' });
+      return;
+    }
+    const was = this.#contradicted;
+    this.#contradicted = verdict === 'contradicts';
+    if (verdict === 'agrees' || (was && this.#contradicted)) return;
+    const seen = observation.identity;
+    const fields = {
+      rememberedClusterId: known?.clusterId ?? null,
+      rememberedGeneration: known?.generation ?? null,
+      clusterId: seen?.clusterId ?? null,
+      generation: seen?.generation ?? null,
+    };
+    if (verdict === 'renewed') {
+      out.push({ type: 'log', level: 'warn', event: 'a new generation was declared', fields });
+      // A key keeps its place in line; only what was granted under the old generation must end.
+      if (this.#candidacy?.granted !== true) return;
+    } else {
+      const event =
+        'etcd was wiped or restored: its identity is not the one remembered, nothing is confirmed';
+      out.push({ type: 'log', level: 'error', event, fields });
+    }
+    const evidence = `identity ${seen?.clusterId ?? 'missing'}, generation ${seen?.generation ?? 'missing'}`;
+    this.#candidacy?.end({ reason: 'identity differs', evidence }, now, out);
+  }
+
+  #identityAnswered(identity: Identity | null, revision: bigint, now: Instant, out: ElectionEffect[]): void {
+    this.#identityAsked = false;
+    this.#identityDueMs = now.monotonicMs + this.#settings.retryMs;
+    if (identity !== null) {
+      if (this.#identity.judge(identity) === 'agrees') this.#identityRevision = revision;
+      return;
+    }
+    const event = 'no identity, and none can be created: something else is under the prefix of the cluster';
+    out.push({ type: 'log', level: 'error', event, fields: {} });
+    out.push({ type: 'observe', reason: 'no identity' });
+  }
+
+  #resign(
+    request: number,
+    reason: string,
+    to: ResourceManagerId | null,
+    now: Instant,
+    out: ElectionEffect[],
+  ): void {
+    const refuse = (code: ProblemCode, detail: string): void => {
+      out.push({ type: 'refuseResignation', request, code, detail });
+    };
+    const candidacy = this.#candidacy;
+    if (candidacy === null || !candidacy.leading) {
+      return refuse('NOT_LEADER', 'This resource manager does not lead, so it cannot step down.');
+    }
+    const cause = { reason, evidence: 'asked to step down', request, asked: true };
+    if (to === null) return candidacy.end(cause, now, out);
+    const line = this.#observation?.line ?? [];
+    const index = line.findIndex(
+      (entry) => entry.candidate?.resourceManagerId === to && entry.key !== candidacy.key,
+    );
+    const successor = line[index];
+    if (successor === undefined) return refuse('CONFLICT', `${to} is not in line.`);
+    const ahead = line.slice(0, index).filter((entry) => entry.key !== candidacy.key);
+    candidacy.end({ ...cause, handOver: { to: successor, ahead } }, now, out);
+  }
+
+  /** They stand in line like any other key, so that etcd's order goes on to rule; people are told of them once. */
+  #nameForeignKeys(line: readonly LineEntry[], out: ElectionEffect[]): void {
+    const foreign = new Set<string>();
+    for (const { key, createRevision, candidate } of line) {
+      if (candidate !== null) continue;
+      const name = `${key}@${createRevision}`;
+      foreign.add(name);
+      if (this.#foreign.has(name)) continue;
+      const event = "a foreign key stands in line: its value is no candidate's";
+      out.push({ type: 'log', level: 'error', event, fields: { key, createRevision } });
+    }
+    this.#foreign = foreign;
+  }
+}

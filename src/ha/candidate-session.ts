@@ -1,0 +1,222 @@
+import type {
+  CheckOutcome,
+  ElectionEffect,
+  ElectionEvent,
+  Ending,
+  Identity,
+  KeepAliveOutcome,
+} from '../core/election/election-events.ts';
+import type { FencingToken } from '../core/fencing-token.ts';
+import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
+import { confirmTerm } from './confirm-term.ts';
+import { StoreError } from './coordination-store.ts';
+import { formatIdentity, parseIdentity } from './election-records.ts';
+import {
+  answerChallenge,
+  check,
+  historyOf,
+  putCandidate,
+  rangeOf,
+  type StandingKey,
+} from './election-transactions.ts';
+import type { ClusterKeys } from './keys.ts';
+import type { LeaderRecord } from './leader-election.ts';
+import { leaveLine, revokeLease } from './leave-line.ts';
+import { instant, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+
+/** What all candidacies of one process have in common. */
+export interface CandidateSetting {
+  readonly context: StoreContext;
+  readonly keys: ClusterKeys;
+  readonly resourceManagerId: ResourceManagerId;
+  readonly address: string;
+  /** What stands under the candidate key. */
+  readonly value: string;
+  /** Takes each answer, in a turn of its own. */
+  readonly report: (event: ElectionEvent) => void;
+  /** The identity's value as it was last seen, byte for byte; null while there is none. */
+  readonly identityValue: () => string | null;
+}
+
+/** What became of a departure: `done` says whether that is known. */
+export type DepartureListener = (done: boolean) => void;
+
+type SendCheck = Extract<ElectionEffect, { readonly type: 'sendCheck' }>;
+
+/**
+ * The dealings of one candidacy with the store: its lease, its key, its confirm, its checks. A new object for
+ * each; its calls end with it, only its departure goes on until it is answered.
+ */
+export class CandidateSession {
+  readonly number: number;
+  readonly leaseId: bigint;
+  readonly key: string;
+  readonly leaderSessionId: LeaderSessionId;
+  readonly #setting: CandidateSetting;
+  readonly #life = new AbortController();
+  #record: LeaderRecord | null = null;
+  #confirmed = false;
+  #keepAliveFailures = 0;
+  #unansweredChecks = 0;
+
+  constructor(setting: CandidateSetting, number: number, leaseId: bigint, leaderSessionId: LeaderSessionId) {
+    this.#setting = setting;
+    this.number = number;
+    this.leaseId = leaseId;
+    this.key = setting.keys.candidate(leaseId);
+    this.leaderSessionId = leaderSessionId;
+  }
+
+  /** Aborted when the candidacy ends. */
+  get signal(): AbortSignal {
+    return this.#life.signal;
+  }
+
+  /** The same lease id each time: a repetition that finds it there knows that an earlier copy was carried out. */
+  async grantLease(): Promise<void> {
+    const { context } = this.#setting;
+    const { leaseTtlSeconds, etcdCallMs } = context.timing;
+    let copies = 0;
+    const outcome = await sendUntilAnswered(
+      context,
+      async (endpoint) => {
+        copies += 1;
+        try {
+          return await endpoint.grantLease(this.leaseId, leaseTtlSeconds, etcdCallMs);
+        } catch (error) {
+          if (!(error instanceof StoreError && error.kind === 'lease-exists') || copies === 1) throw error;
+          // What was granted, a keepalive tells; counted from the send of this copy, which was before it.
+          return endpoint.keepAlive(this.leaseId, etcdCallMs);
+        }
+      },
+      {
+        name: 'grant lease',
+        final: ({ kind }) => kind === 'lease-exists' || kind === 'rejected',
+        signal: this.signal,
+      },
+    );
+    if (outcome.kind === 'refused') return this.#failed(outcome.error);
+    if (outcome.kind === 'abandoned') return;
+    const ttlMs = outcome.value.ttlSeconds * 1_000;
+    this.#report({ type: 'leaseGranted', candidacy: this.number, ttlMs, sent: outcome.sent });
+  }
+
+  /** Creates the key; a repetition finds it there and reads when it was created. */
+  async putKey(): Promise<void> {
+    const { context, value } = this.#setting;
+    const transaction = putCandidate(this.key, value, this.leaseId);
+    const outcome = await sendUntilAnswered(
+      context,
+      (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),
+      {
+        name: 'put candidate key',
+        final: ({ kind }) => kind === 'lease-not-found' || kind === 'rejected',
+        signal: this.signal,
+      },
+    );
+    if (outcome.kind === 'refused') return this.#failed(outcome.error);
+    if (outcome.kind === 'abandoned') return;
+    const { succeeded, revision, results } = outcome.value;
+    const [found] = rangeOf(results, 0);
+    const createRevision = succeeded ? revision : found?.createRevision;
+    const ours = succeeded || (found?.value === value && found.lease === this.leaseId);
+    if (createRevision === undefined || !ours) {
+      const reason = 'another value stands under the candidate key';
+      return this.#report({ type: 'candidacyFailed', candidacy: this.number, reason });
+    }
+    this.#report({ type: 'candidateKeyPut', candidacy: this.number, createRevision });
+  }
+
+  /** One keepalive; after a failure the next one goes to the next endpoint. */
+  async keepAlive(timeoutMs: number): Promise<void> {
+    const { clock, ring } = this.#setting.context;
+    const endpoint = ring.at(this.#keepAliveFailures);
+    const sent = instant(clock);
+    let outcome: KeepAliveOutcome;
+    try {
+      const { ttlSeconds } = await endpoint.keepAlive(this.leaseId, timeoutMs);
+      this.#keepAliveFailures = 0;
+      outcome = { kind: 'kept', ttlMs: ttlSeconds * 1_000, sent };
+    } catch (error) {
+      this.#keepAliveFailures += 1;
+      const lost = error instanceof StoreError && error.kind === 'lease-not-found';
+      outcome = { kind: lost ? 'lost' : 'failed' };
+    }
+    this.#report({ type: 'keepAliveAnswered', candidacy: this.number, outcome });
+  }
+
+  /** Confirms the term; the same record in each attempt, so that any of them may be the one that commits. */
+  async confirm(token: FencingToken, identity: Identity): Promise<void> {
+    const { context, keys, resourceManagerId, address } = this.#setting;
+    this.#record ??= {
+      resourceManagerId,
+      address,
+      token,
+      confirmedAt: new Date(context.clock.wallMs()).toISOString(),
+    };
+    const term = {
+      own: { key: this.key, createRevision: token.epoch },
+      leaseId: this.leaseId,
+      record: this.#record,
+      identity,
+      identityValue: this.#identityValue(identity),
+    };
+    const outcome = await confirmTerm(context, keys, term, this.signal);
+    if (outcome === null || this.signal.aborted) return;
+    if (outcome.kind === 'confirmed') this.#confirmed = true;
+    this.#report({ type: 'confirmAnswered', candidacy: this.number, outcome });
+  }
+
+  /** One check, sent once; while others are unanswered it goes to the next endpoint. */
+  async check({ check: number, token, purpose }: SendCheck): Promise<void> {
+    const { context, keys } = this.#setting;
+    const own: StandingKey = { key: this.key, createRevision: token.epoch };
+    const transaction = purpose === 'look' ? check(keys, own, token) : answerChallenge(keys, own, token);
+    const endpoint = context.ring.at(this.#unansweredChecks);
+    this.#unansweredChecks += 1;
+    const sent = instant(context.clock);
+    let outcome: CheckOutcome;
+    try {
+      const { succeeded, results } = await endpoint.transact(transaction, context.timing.etcdCallMs);
+      this.#unansweredChecks = 0;
+      context.ring.prefer(endpoint);
+      const challenged = succeeded && purpose === 'look' && rangeOf(results, 0).length > 0;
+      outcome = { kind: !succeeded ? 'key-gone' : challenged ? 'challenged' : 'standing' };
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      context.logger.log('debug', 'check failed', { endpoint: endpoint.name, error: detail });
+      outcome = { kind: 'failed' };
+    }
+    this.#report({ type: 'checkAnswered', candidacy: this.number, check: number, sent, outcome });
+  }
+
+  /** Ends whatever is under way and gives back key, record and lease; `signal` ends even that. */
+  async release(ending: Ending, signal: AbortSignal, onDeparted: DepartureListener): Promise<void> {
+    this.#life.abort();
+    const { context, keys, resourceManagerId } = this.#setting;
+    const at = new Date(context.clock.wallMs()).toISOString();
+    const { reason, evidence } = ending;
+    const ended = { at, reason, evidence, by: resourceManagerId };
+    const row = this.#confirmed && this.#record !== null ? { ...historyOf(this.#record), ended } : null;
+    const departure = { key: this.key, ending, row, handOver: ending.handOver };
+    onDeparted(await leaveLine(context, keys, departure, signal));
+    await revokeLease(context, this.leaseId, signal);
+    this.#report({ type: 'released', candidacy: this.number });
+  }
+
+  /** As it was last seen, if that is the identity meant: there may be a newer one by now, which must not pass. */
+  #identityValue(identity: Identity): string {
+    const seen = this.#setting.identityValue();
+    const parsed = seen === null ? null : parseIdentity(seen);
+    const same = parsed?.clusterId === identity.clusterId && parsed.generation === identity.generation;
+    return same && seen !== null ? seen : formatIdentity(identity);
+  }
+
+  #report(event: ElectionEvent): void {
+    this.#setting.report(event);
+  }
+
+  #failed(error: StoreError): void {
+    this.#report({ type: 'candidacyFailed', candidacy: this.number, reason: error.message });
+  }
+}

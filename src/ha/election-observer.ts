@@ -1,0 +1,206 @@
+import type { Timer } from '../runtime/clock.ts';
+import type {
+  KeyValue,
+  RangeOperation,
+  TransactionResult,
+  Watch,
+  WatchEnd,
+  WatchEvent,
+} from './coordination-store.ts';
+import { listElection, rangeOf } from './election-transactions.ts';
+import type { ClusterKeys } from './keys.ts';
+import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+
+/** What stood under one key or prefix, and as of which revision. */
+export interface Part {
+  readonly keyValues: readonly KeyValue[];
+  readonly revision: bigint;
+}
+
+/** Election, leader record and identity as they were last seen. */
+export interface ElectionState {
+  /** Lowest create revision first. */
+  readonly line: Part;
+  readonly leader: Part;
+  readonly identity: Part;
+}
+
+type PartName = keyof ElectionState;
+const PART_NAMES: readonly PartName[] = ['line', 'leader', 'identity'];
+
+/** How often what is watched is compared with a linearizable listing. */
+const COMPARE_MS = 1_000;
+
+/**
+ * Follows the election: lists, watches from the listing's revision + 1, and lists again whenever a watch ends or a
+ * periodic listing shows what the watch did not. Tells its owner at each change and after each comparison.
+ */
+export class ElectionObserver {
+  readonly #context: StoreContext;
+  readonly #ranges: Readonly<Record<PartName, RangeOperation>>;
+  readonly #keys: ClusterKeys;
+  readonly #onState: (state: ElectionState) => void;
+  #state: ElectionState | null = null;
+  #watches: { readonly all: Watch[] } | null = null;
+  /** Endpoint for the next watch: moves on whenever one was lost. */
+  #watchAttempt = 0;
+  #restarts = 0;
+  #listing: AbortController | null = null;
+  #timer: Timer | null = null;
+  #stopped = false;
+
+  constructor(context: StoreContext, keys: ClusterKeys, onState: (state: ElectionState) => void) {
+    this.#context = context;
+    this.#keys = keys;
+    this.#onState = onState;
+    this.#ranges = {
+      line: { type: 'range', key: keys.election, prefix: true },
+      leader: { type: 'range', key: keys.leader },
+      identity: { type: 'range', key: keys.identity },
+    };
+  }
+
+  /** Null until the first listing. */
+  get state(): ElectionState | null {
+    return this.#state;
+  }
+
+  /** Lists and watches anew; also how it is started. A listing under way began too early and is dropped. */
+  observe(): void {
+    this.#list((listing) => this.#restart(listing));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#listing?.abort();
+    this.#closeWatches();
+  }
+
+  #list(then: (listing: TransactionResult) => void): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#listing?.abort();
+    const listing = new AbortController();
+    this.#listing = listing;
+    const transaction = listElection(this.#keys);
+    const call = sendUntilAnswered(
+      this.#context,
+      (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
+      { name: 'list election', signal: listing.signal },
+    );
+    void call.then((outcome) => {
+      if (this.#listing !== listing || this.#stopped) return;
+      this.#listing = null;
+      this.#timer = this.#context.clock.schedule(COMPARE_MS, () => this.#compare());
+      if (outcome.kind === 'answered') then(outcome.value);
+    });
+  }
+
+  #restart(listing: TransactionResult): void {
+    this.#closeWatches();
+    this.#state = toState(listing);
+    this.#watch(listing.revision + 1n);
+    this.#onState(this.#state);
+  }
+
+  #compare(): void {
+    const before = this.#state;
+    this.#list((listing) => {
+      const now = this.#state;
+      if (before === null || now === null || this.#watches === null) return this.#restart(listing);
+      const newest = PART_NAMES.map((name) => before[name].revision).reduce((a, b) => (a > b ? a : b));
+      const listed = toState(listing);
+      // Events that came while the listing was on its way may be newer than it.
+      const missed = PART_NAMES.filter(
+        (name) => listing.revision >= now[name].revision && !sameKeys(listed[name], now[name]),
+      );
+      if (listing.revision >= newest && missed.length === 0) {
+        this.#restarts = 0;
+        return this.#onState(now);
+      }
+      const fields = { parts: missed.join(' '), revision: listing.revision };
+      this.#context.logger.log('warn', 'a listing shows what the watch did not', fields);
+      this.#watchAttempt += 1;
+      this.#restart(listing);
+    });
+  }
+
+  #watch(startRevision: bigint): void {
+    const endpoint = this.#context.ring.at(this.#watchAttempt);
+    const watches: { readonly all: Watch[] } = { all: [] };
+    this.#watches = watches;
+    for (const name of PART_NAMES) {
+      const watch = endpoint.watch(this.#ranges[name], startRevision, {
+        onCreated: () => {},
+        onEvents: (events, revision) => {
+          if (this.#watches === watches) this.#apply(name, events, revision);
+        },
+        onEnd: (end) => {
+          if (this.#watches === watches) this.#ended(end, endpoint.name);
+        },
+      });
+      watches.all.push(watch);
+      if (this.#watches === watches) continue;
+      watch.cancel();
+      return;
+    }
+  }
+
+  #apply(name: PartName, events: readonly WatchEvent[], revision: bigint): void {
+    const state = this.#state;
+    if (state === null) return;
+    const byKey = new Map(state[name].keyValues.map((keyValue) => [keyValue.key, keyValue]));
+    for (const event of events) {
+      if (event.type === 'put') byKey.set(event.keyValue.key, event.keyValue);
+      else byKey.delete(event.key);
+    }
+    const part: Part = { keyValues: inLine([...byKey.values()]), revision };
+    this.#state = { ...state, [name]: part };
+    this.#onState(this.#state);
+  }
+
+  #ended(end: WatchEnd, endpoint: string): void {
+    this.#closeWatches();
+    if (this.#stopped) return;
+    this.#context.logger.log('info', 'watch ended', { end: end.kind, detail: end.detail, endpoint });
+    this.#watchAttempt += 1;
+    this.#restarts += 1;
+    // The first time at once; a store that goes on refusing is not to be flooded.
+    if (this.#restarts === 1) return this.observe();
+    this.#timer?.cancel();
+    if (this.#listing !== null) return;
+    this.#timer = this.#context.clock.schedule(this.#context.timing.etcdResendMs, () => this.observe());
+  }
+
+  #closeWatches(): void {
+    const watches = this.#watches;
+    this.#watches = null;
+    for (const watch of watches?.all ?? []) watch.cancel();
+  }
+}
+
+function toState(listing: TransactionResult): ElectionState {
+  const { results, revision } = listing;
+  return {
+    line: { keyValues: inLine(rangeOf(results, 0)), revision },
+    leader: { keyValues: rangeOf(results, 1), revision },
+    identity: { keyValues: rangeOf(results, 2), revision },
+  };
+}
+
+function inLine(keyValues: readonly KeyValue[]): readonly KeyValue[] {
+  // Only a foreign hand creates two in one revision; any order will do, so long as it is the same everywhere.
+  return [...keyValues].sort((a, b) => {
+    if (a.createRevision !== b.createRevision) return a.createRevision < b.createRevision ? -1 : 1;
+    return a.key < b.key ? -1 : 1;
+  });
+}
+
+function sameKeys(a: Part, b: Part): boolean {
+  if (a.keyValues.length !== b.keyValues.length) return false;
+  return a.keyValues.every(({ key, createRevision, modRevision }, index) => {
+    const other = b.keyValues[index];
+    return other?.key === key && other.createRevision === createRevision && other.modRevision === modRevision;
+  });
+}

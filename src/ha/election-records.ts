@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import type { CandidateValue, Identity } from '../core/election/election-events.ts';
+import {
+  bootNonce,
+  clusterId,
+  generation,
+  leaderSessionId,
+  resourceManagerId,
+  revision,
+} from '../core/messages/primitives.ts';
+import type { LeaderRecord } from './leader-election.ts';
+
+const text = z.string().max(4_096);
+
+const candidateValue = z.object({
+  resourceManagerId,
+  address: text,
+  bootNonce,
+  version: text,
+}) satisfies z.ZodType<CandidateValue>;
+
+const identity = z.object({ clusterId, generation }) satisfies z.ZodType<Identity>;
+
+const leaderRecord = z
+  .object({
+    resourceManagerId,
+    address: text,
+    leaderSessionId,
+    generation,
+    epoch: revision,
+    confirmedAt: text,
+  })
+  .transform((record): LeaderRecord => {
+    const { resourceManagerId: id, address, confirmedAt, ...token } = record;
+    return { resourceManagerId: id, address, token, confirmedAt };
+  });
+
+const termEnd = z.object({ at: text, reason: text, evidence: text, by: text });
+
+const historyRow = z.object({
+  resourceManagerId,
+  leaderSessionId: leaderSessionId.nullable(),
+  generation,
+  epoch: revision,
+  confirmedAt: text.nullable(),
+  neverConfirmed: z.boolean().default(false),
+  ended: termEnd.nullable(),
+});
+
+/** How a term ended: when (ISO 8601), why, what was seen, and which resource manager wrote it down. */
+export type TermEnd = z.infer<typeof termEnd>;
+
+/**
+ * One term of office as history keeps it. `ended` is null while it is under way, or while nobody has been
+ * confirmed since it ended; a head of the line that was removed before its confirm has `neverConfirmed`.
+ */
+export type HistoryRow = z.infer<typeof historyRow>;
+
+/** The candidate that a key's value names; null for whatever is no candidate's. */
+export function parseCandidate(value: string): CandidateValue | null {
+  return parse(candidateValue, value);
+}
+
+export function parseIdentity(value: string): Identity | null {
+  return parse(identity, value);
+}
+
+export function parseLeaderRecord(value: string): LeaderRecord | null {
+  return parse(leaderRecord, value);
+}
+
+export function parseHistoryRow(value: string): HistoryRow | null {
+  return parse(historyRow, value);
+}
+
+/** One line of JSON, as it stands under a candidate's key. */
+export function formatCandidate(value: CandidateValue): string {
+  const { resourceManagerId: id, address, bootNonce: nonce, version } = value;
+  return JSON.stringify({ resourceManagerId: id, address, bootNonce: nonce, version });
+}
+
+export function formatIdentity(value: Identity): string {
+  return JSON.stringify({ clusterId: value.clusterId, generation: value.generation });
+}
+
+/** One line of JSON with the epoch as a decimal string. */
+export function formatLeaderRecord(record: LeaderRecord): string {
+  const { token } = record;
+  return JSON.stringify({
+    resourceManagerId: record.resourceManagerId,
+    address: record.address,
+    leaderSessionId: token.leaderSessionId,
+    generation: token.generation,
+    epoch: token.epoch.toString(),
+    confirmedAt: record.confirmedAt,
+  });
+}
+
+/** One line of JSON with the epoch as a decimal string. */
+export function formatHistoryRow(row: HistoryRow): string {
+  return JSON.stringify({ ...row, epoch: row.epoch.toString() });
+}
+
+function parse<T>(schema: z.ZodType<T>, value: string): T | null {
+  try {
+    const result = schema.safeParse(JSON.parse(value));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,209 @@
+import type { Ending, HandOver, Identity, LineEntry } from '../core/election/election-events.ts';
+import type { FencingToken } from '../core/fencing-token.ts';
+import type { Compare, KeyValue, Operation, OperationResult, Transaction } from './coordination-store.ts';
+import { formatHistoryRow, formatIdentity, formatLeaderRecord, type HistoryRow } from './election-records.ts';
+import type { ClusterKeys } from './keys.ts';
+import type { GuardedWrite, LeaderRecord } from './leader-election.ts';
+
+/** A candidate key together with the revision that created it. */
+export interface StandingKey {
+  readonly key: string;
+  readonly createRevision: bigint;
+}
+
+/** The guard of G1: this very key, not one put there later under the same name. */
+export function stands(own: StandingKey): Compare {
+  return { key: own.key, target: 'create', result: '==', operand: own.createRevision };
+}
+
+/** The line, the leader record and the identity, all as of one revision. */
+export function listElection(keys: ClusterKeys): Transaction {
+  return {
+    compare: [],
+    success: [
+      { type: 'range', key: keys.election, prefix: true },
+      { type: 'range', key: keys.leader },
+      { type: 'range', key: keys.identity },
+    ],
+    failure: [],
+  };
+}
+
+/** Creates the first identity, only if nothing at all is there of this cluster; else reads the one there is. */
+export function createIdentity(keys: ClusterKeys, identity: Identity): Transaction {
+  return {
+    compare: [{ key: keys.root, prefix: true, target: 'create', result: '==', operand: 0n }],
+    success: [{ type: 'put', key: keys.identity, value: formatIdentity(identity) }],
+    failure: [{ type: 'range', key: keys.identity }],
+  };
+}
+
+/** Joins the line; a repetition finds the key there and reads it. */
+export function putCandidate(key: string, value: string, leaseId: bigint): Transaction {
+  return {
+    compare: [{ key, target: 'create', result: '==', operand: 0n }],
+    success: [{ type: 'put', key, value, lease: leaseId }],
+    failure: [{ type: 'range', key }],
+  };
+}
+
+/**
+ * The check of a leader. The range in both branches makes the member that answers ask its quorum; without it a
+ * member that is cut off would answer from its own store.
+ */
+export function check(keys: ClusterKeys, own: StandingKey, token: FencingToken): Transaction {
+  return {
+    compare: [stands(own)],
+    success: [{ type: 'range', key: keys.challenge(token.generation, token.epoch) }],
+    failure: [{ type: 'range', key: keys.election, prefix: true }],
+  };
+}
+
+/** A leader's answer to the challenge that its check has found. */
+export function answerChallenge(keys: ClusterKeys, own: StandingKey, token: FencingToken): Transaction {
+  return {
+    compare: [stands(own)],
+    success: [{ type: 'delete', key: keys.challenge(token.generation, token.epoch) }],
+    failure: [{ type: 'range', key: keys.election, prefix: true }],
+  };
+}
+
+/** Rows of history that a confirm closes or drops, as they were read. */
+export interface HistoryWork {
+  readonly close: readonly { readonly keyValue: KeyValue; readonly closed: HistoryRow }[];
+  readonly drop: readonly KeyValue[];
+}
+
+export interface Confirm {
+  readonly own: StandingKey;
+  readonly leaseId: bigint;
+  readonly record: LeaderRecord;
+  /** Value of the identity key, byte for byte as it was read. */
+  readonly identityValue: string;
+  readonly history: HistoryWork;
+}
+
+/**
+ * Makes the head of the line the leader. Guarded by the own key, by there being nobody ahead, by the identity, and
+ * by the absence of this term's history row: of several variants of one confirm only one can ever commit.
+ */
+export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
+  const { own, record, history } = request;
+  const { generation, epoch } = record.token;
+  const row = keys.historyRow(generation, epoch);
+  return {
+    compare: [
+      stands(own),
+      { key: keys.election, prefix: true, target: 'create', result: '>', operand: epoch - 1n },
+      { key: keys.identity, target: 'value', result: '==', operand: request.identityValue },
+      { key: row, target: 'create', result: '==', operand: 0n },
+      ...history.close.map(
+        ({ keyValue }): Compare => ({
+          key: keyValue.key,
+          target: 'mod',
+          result: '==',
+          operand: keyValue.modRevision,
+        }),
+      ),
+    ],
+    success: [
+      { type: 'put', key: keys.leader, value: formatLeaderRecord(record), lease: request.leaseId },
+      { type: 'put', key: row, value: formatHistoryRow(historyOf(record)) },
+      ...history.close.map(
+        ({ keyValue, closed }): Operation => ({
+          type: 'put',
+          key: keyValue.key,
+          value: formatHistoryRow(closed),
+        }),
+      ),
+      ...history.drop.map(({ key }): Operation => ({ type: 'delete', key })),
+      { type: 'delete', key: keys.challenge(generation, epoch) },
+    ],
+    failure: [
+      { type: 'range', key: own.key },
+      { type: 'range', key: keys.leader },
+      { type: 'range', key: keys.identity },
+      { type: 'range', key: row },
+    ],
+  };
+}
+
+/** The row of a term that is under way. */
+export function historyOf(record: LeaderRecord): HistoryRow {
+  return {
+    resourceManagerId: record.resourceManagerId,
+    leaderSessionId: record.token.leaderSessionId,
+    generation: record.token.generation,
+    epoch: record.token.epoch,
+    confirmedAt: record.confirmedAt,
+    neverConfirmed: false,
+    ended: null,
+  };
+}
+
+export interface Departure {
+  readonly key: string;
+  readonly ending: Pick<Ending, 'createRevision' | 'granted'>;
+  /** The row to close when the term had been confirmed. */
+  readonly row: HistoryRow | null;
+  readonly handOver: HandOver | null;
+}
+
+/**
+ * Gives up a candidate key: with it go the record and the challenge of a head of the line, and the keys ahead of
+ * the one to whom leadership is handed. A confirmed term is closed in history.
+ */
+export function depart(keys: ClusterKeys, departure: Departure): Transaction {
+  const { key, ending, row, handOver } = departure;
+  const { createRevision } = ending;
+  // The put was never answered. The key's name holds a lease id that nobody else has, so no guard is needed.
+  if (createRevision === null) {
+    return { compare: [], success: [{ type: 'delete', key }], failure: [] };
+  }
+  const others: readonly LineEntry[] = handOver === null ? [] : [handOver.to, ...handOver.ahead];
+  return {
+    compare: [stands({ key, createRevision }), ...others.map(stands)],
+    success: [
+      { type: 'delete', key },
+      ...(handOver?.ahead ?? []).map((entry): Operation => ({ type: 'delete', key: entry.key })),
+      ...(ending.granted ? [{ type: 'delete', key: keys.leader } as const] : []),
+      ...(row === null
+        ? []
+        : ([
+            {
+              type: 'put',
+              key: keys.historyRow(row.generation, row.epoch),
+              value: formatHistoryRow(row),
+            },
+            { type: 'delete', key: keys.challenge(row.generation, row.epoch) },
+          ] as const)),
+    ],
+    failure: [
+      { type: 'range', key },
+      { type: 'range', key: keys.election, prefix: true },
+    ],
+  };
+}
+
+/** A leader's write (G1); whatever its else branch reads comes after the own candidate key. */
+export function guarded(own: StandingKey, write: GuardedWrite): Transaction {
+  return {
+    compare: [stands(own), ...write.alsoIf],
+    // Without any operation a member that is cut off would answer from its own store.
+    success: write.operations.length > 0 ? write.operations : [{ type: 'range', key: own.key }],
+    failure: [{ type: 'range', key: own.key }, ...write.readBack],
+  };
+}
+
+/** Key values of the range that is the `index`th operation; none when that was no range. */
+export function rangeOf(results: readonly OperationResult[], index: number): readonly KeyValue[] {
+  const result = results[index];
+  return result?.type === 'range' ? result.keyValues : [];
+}
+
+/** Whether the key is among those read, created when we say it was. */
+export function isAmong(keyValues: readonly KeyValue[], own: StandingKey): boolean {
+  return keyValues.some(
+    ({ key, createRevision }) => key === own.key && createRevision === own.createRevision,
+  );
+}

@@ -1,0 +1,98 @@
+import type { KeyValue } from './coordination-store.ts';
+import type { HistoryWork } from './election-transactions.ts';
+import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
+import type { ClusterKeys } from './keys.ts';
+import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+
+/** How many terms history keeps. */
+export const HISTORY_ROWS_KEPT = 1_000;
+
+/** etcd takes 128 operations in a transaction; what is left over is the next confirm's. */
+const MOST_CLOSED = 32;
+const MOST_DROPPED = 64;
+const PAGE_ROWS = 500;
+
+/** One term as it is kept, with the revisions that confirmed it and wrote it last. */
+export interface KeptTerm {
+  /** Name of the row, for `after`. */
+  readonly name: string;
+  readonly row: HistoryRow;
+  readonly createRevision: bigint;
+  readonly modRevision: bigint;
+}
+
+export interface HistoryPage {
+  /** Oldest first. */
+  readonly terms: readonly KeptTerm[];
+  /** `after` of the next page; null when this is the last one. */
+  readonly next: string | null;
+}
+
+export interface HistoryQuery {
+  readonly limit: number;
+  readonly after?: string;
+}
+
+/** Reads a page of history; null when the signal was aborted before the store answered. */
+export async function readHistory(
+  context: StoreContext,
+  keys: ClusterKeys,
+  query: HistoryQuery,
+  signal: AbortSignal,
+): Promise<HistoryPage | null> {
+  const after = query.after === undefined ? undefined : `${keys.history}${query.after}`;
+  const answer = await readPage(context, keys, query.limit, after, signal);
+  if (answer.kind !== 'answered') return null;
+  const { keyValues, more } = answer.value;
+  const terms = keyValues.flatMap((keyValue): KeptTerm[] => {
+    const row = parseHistoryRow(keyValue.value);
+    if (row === null) return [];
+    const { createRevision, modRevision } = keyValue;
+    return [{ name: keyValue.key.slice(keys.history.length), row, createRevision, modRevision }];
+  });
+  return { terms, next: more ? (keyValues.at(-1)?.key.slice(keys.history.length) ?? null) : null };
+}
+
+/** All rows there are, oldest first; null when the signal was aborted before the store answered. */
+export async function readAllRows(
+  context: StoreContext,
+  keys: ClusterKeys,
+  signal: AbortSignal,
+): Promise<readonly KeyValue[] | null> {
+  const rows: KeyValue[] = [];
+  for (;;) {
+    const answer = await readPage(context, keys, PAGE_ROWS, rows.at(-1)?.key, signal);
+    if (answer.kind !== 'answered') return null;
+    rows.push(...answer.value.keyValues);
+    if (!answer.value.more || answer.value.keyValues.length === 0) return rows;
+  }
+}
+
+/** What the confirm of the term at `ownRow` has to close, with `end`, and to drop. */
+export function historyWork(rows: readonly KeyValue[], ownRow: string, end: TermEnd): HistoryWork {
+  const others = rows.filter(({ key }) => key !== ownRow);
+  const surplus = Math.max(0, others.length + 1 - HISTORY_ROWS_KEPT);
+  const dropped = Math.min(surplus, MOST_DROPPED);
+  const close = others.slice(dropped).flatMap((keyValue) => {
+    const row = parseHistoryRow(keyValue.value);
+    return row === null || row.ended !== null ? [] : [{ keyValue, closed: { ...row, ended: end } }];
+  });
+  // The newest ones: there is one at most unless somebody meddled.
+  return { close: close.slice(-MOST_CLOSED), drop: others.slice(0, dropped) };
+}
+
+function readPage(
+  context: StoreContext,
+  keys: ClusterKeys,
+  limit: number,
+  after: string | undefined,
+  signal: AbortSignal,
+): Promise<CallOutcome<{ readonly keyValues: readonly KeyValue[]; readonly more: boolean }>> {
+  const range = { type: 'range', key: keys.history, prefix: true, limit } as const;
+  return sendUntilAnswered(
+    context,
+    (endpoint) =>
+      endpoint.range(after === undefined ? range : { ...range, after }, context.timing.etcdCallMs),
+    { name: 'read history', signal },
+  );
+}

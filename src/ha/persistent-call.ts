@@ -1,0 +1,138 @@
+import type { Instant } from '../core/election/leadership-clock.ts';
+import type { Timing } from '../core/timing.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { type CoordinationStore, StoreError, type StoreEndpoint } from './coordination-store.ts';
+import { EndpointRing } from './endpoint-ring.ts';
+
+/** What every call to the store needs; shared by all of one process, so that they learn from each other. */
+export interface StoreContext {
+  readonly ring: EndpointRing;
+  readonly clock: Clock;
+  readonly timing: Timing;
+  readonly logger: Logger;
+}
+
+export function storeContext(
+  store: CoordinationStore,
+  clock: Clock,
+  timing: Timing,
+  logger: Logger,
+): StoreContext {
+  return { ring: new EndpointRing(store), clock, timing, logger };
+}
+
+/** This moment on both clocks. */
+export function instant(clock: Clock): Instant {
+  return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+}
+
+/** `sent` is when the very copy was sent that was answered; `copies` says how many had been sent by then. */
+export type CallOutcome<T> =
+  | { readonly kind: 'answered'; readonly value: T; readonly sent: Instant; readonly copies: number }
+  | { readonly kind: 'refused'; readonly error: StoreError; readonly copies: number }
+  /** The signal was aborted; copies under way may still be carried out. */
+  | { readonly kind: 'abandoned' };
+
+export interface CallOptions {
+  /** For the log. */
+  readonly name: string;
+  /** Whether this failure is a definite answer; all others are followed by another copy. */
+  readonly final?: (error: StoreError) => boolean;
+  readonly signal: AbortSignal;
+}
+
+const NEVER = (): boolean => false;
+const COPIES_TO_WARN = 20;
+
+/** One call that goes on being sent, the same each time, until it is answered. */
+class PersistentCall<T> {
+  readonly #context: StoreContext;
+  readonly #call: (endpoint: StoreEndpoint) => Promise<T>;
+  readonly #options: CallOptions;
+  readonly #resolve: (outcome: CallOutcome<T>) => void;
+  #copies = 0;
+  /** Endpoints that refused to take it since the last pause. */
+  #refusals = 0;
+  #timer: Timer | null = null;
+  #done = false;
+
+  constructor(
+    context: StoreContext,
+    call: (endpoint: StoreEndpoint) => Promise<T>,
+    options: CallOptions,
+    resolve: (outcome: CallOutcome<T>) => void,
+  ) {
+    this.#context = context;
+    this.#call = call;
+    this.#options = options;
+    this.#resolve = resolve;
+  }
+
+  start(): void {
+    const { signal } = this.#options;
+    if (signal.aborted) return this.#finish({ kind: 'abandoned' });
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#send();
+  }
+
+  readonly #onAbort = (): void => this.#finish({ kind: 'abandoned' });
+
+  #send(): void {
+    const { ring, clock, timing } = this.#context;
+    const endpoint = ring.at(this.#copies);
+    this.#copies += 1;
+    const sent = instant(clock);
+    this.#timer?.cancel();
+    this.#timer = clock.schedule(timing.etcdResendMs, () => {
+      this.#refusals = 0;
+      this.#send();
+    });
+    this.#call(endpoint).then(
+      (value) => {
+        if (this.#done) return;
+        ring.prefer(endpoint);
+        this.#finish({ kind: 'answered', value, sent, copies: this.#copies });
+      },
+      (error: unknown) => this.#failed(endpoint, error),
+    );
+  }
+
+  #failed(endpoint: StoreEndpoint, error: unknown): void {
+    if (this.#done) return;
+    const failure =
+      error instanceof StoreError
+        ? error
+        : new StoreError('unknown-outcome', String(error), { cause: error });
+    if ((this.#options.final ?? NEVER)(failure)) {
+      return this.#finish({ kind: 'refused', error: failure, copies: this.#copies });
+    }
+    if (this.#copies % COPIES_TO_WARN === 0) {
+      const fields = { call: this.#options.name, endpoint: endpoint.name, error: failure.message };
+      this.#context.logger.log('warn', 'etcd does not answer', { ...fields, copies: this.#copies });
+    }
+    if (failure.kind !== 'not-sent') return;
+    this.#refusals += 1;
+    if (this.#refusals < this.#context.ring.size) this.#send();
+  }
+
+  #finish(outcome: CallOutcome<T>): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#timer?.cancel();
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#resolve(outcome);
+  }
+}
+
+/**
+ * Sends the call to one endpoint after the other, every `etcdResendMs`, until one of them gives a definite answer
+ * or the signal is aborted. Never rejects. Only for calls that do no harm when they are carried out twice, or late.
+ */
+export function sendUntilAnswered<T>(
+  context: StoreContext,
+  call: (endpoint: StoreEndpoint) => Promise<T>,
+  options: CallOptions,
+): Promise<CallOutcome<T>> {
+  return new Promise((resolve) => new PersistentCall(context, call, options, resolve).start());
+}
