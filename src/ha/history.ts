@@ -1,6 +1,6 @@
 import type { KeyValue } from './coordination-store.ts';
 import type { HistoryWork } from './election-transactions.ts';
-import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
+import { parseHistoryRow, type TermEnd } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
@@ -11,47 +11,6 @@ export const HISTORY_ROWS_KEPT = 1_000;
 const MOST_CLOSED = 32;
 const MOST_DROPPED = 64;
 const PAGE_ROWS = 500;
-
-/** One term as it is kept, with the revisions that confirmed it and wrote it last. */
-export interface KeptTerm {
-  /** Name of the row, for `after`. */
-  readonly name: string;
-  readonly row: HistoryRow;
-  readonly createRevision: bigint;
-  readonly modRevision: bigint;
-}
-
-export interface HistoryPage {
-  /** Oldest first. */
-  readonly terms: readonly KeptTerm[];
-  /** `after` of the next page; null when this is the last one. */
-  readonly next: string | null;
-}
-
-export interface HistoryQuery {
-  readonly limit: number;
-  readonly after?: string;
-}
-
-/** Reads a page of history; null when the signal was aborted before the store answered. */
-export async function readHistory(
-  context: StoreContext,
-  keys: ClusterKeys,
-  query: HistoryQuery,
-  signal: AbortSignal,
-): Promise<HistoryPage | null> {
-  const after = query.after === undefined ? undefined : `${keys.history}${query.after}`;
-  const answer = await readPage(context, keys, query.limit, after, signal);
-  if (answer.kind !== 'answered') return null;
-  const { keyValues, more } = answer.value;
-  const terms = keyValues.flatMap((keyValue): KeptTerm[] => {
-    const row = parseHistoryRow(keyValue.value);
-    if (row === null) return [];
-    const { createRevision, modRevision } = keyValue;
-    return [{ name: keyValue.key.slice(keys.history.length), row, createRevision, modRevision }];
-  });
-  return { terms, next: more ? (keyValues.at(-1)?.key.slice(keys.history.length) ?? null) : null };
-}
 
 /** All rows there are, oldest first; null when the signal was aborted before the store answered. */
 export async function readAllRows(
