@@ -1,6 +1,7 @@
-import type { FencingToken } from '../core/fencing-token.ts';
 import type { BootNonce, ResourceManagerId } from '../core/ids.ts';
+import type { SlotManagerOptions } from '../core/slotmanager/create-slot-manager.ts';
 import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
+import type { SlotMatchingStrategy } from '../core/slotmanager/slot-matching.ts';
 import type { Timing } from '../core/timing.ts';
 import type { HighAvailabilityServices } from '../ha/high-availability-services.ts';
 import type { Dialer } from '../rpc/connection.ts';
@@ -10,6 +11,11 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Prover } from '../runtime/prover.ts';
 import type { Randomness } from '../runtime/randomness.ts';
 import type { WorkerProvider } from './worker-provider.ts';
+
+/** Makes the books of one term. */
+export type SlotManagerFactory = (
+  options: Pick<SlotManagerOptions, 'token' | 'timing' | 'matching' | 'nowMs'>,
+) => SlotManager;
 
 /** What a resource manager is made from. */
 export interface ResourceManagerOptions {
@@ -28,8 +34,10 @@ export interface ResourceManagerOptions {
   readonly highAvailability: HighAvailabilityServices;
   readonly dialer: Dialer;
   readonly prover: Prover;
-  /** Empty books for one term; `nowMs` is monotonic. */
-  readonly createSlotManager: (token: FencingToken, nowMs: number) => SlotManager;
+  /** Which slot serves which request. */
+  readonly matching: SlotMatchingStrategy;
+  /** Makes the empty books of each term; `createSlotManager` of the core unless given. */
+  readonly slotManagerFactory?: SlotManagerFactory;
   /** Null: nobody starts task executors but people. */
   readonly workerProvider: WorkerProvider | null;
   /** Called once, with whatever makes going on impossible. */

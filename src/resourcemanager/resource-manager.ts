@@ -1,6 +1,7 @@
 import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import type { ClusterView, LeaderInfo } from '../core/messages/handshake.ts';
 import type { Problem } from '../core/problem.ts';
+import { createSlotManager } from '../core/slotmanager/create-slot-manager.ts';
 import { ClusterKeys } from '../ha/keys.ts';
 import type {
   ElectionView,
@@ -190,10 +191,11 @@ export class ResourceManager implements LeaderContender {
     const { token } = leadership;
     if (this.#granted !== token.leaderSessionId || !leadership.current) return;
     this.#granted = null;
-    const { clock, timing, createSlotManager, highAvailability } = this.#options;
+    const { clock, timing, matching, highAvailability } = this.#options;
+    const makeSlotManager = this.#options.slotManagerFactory ?? createSlotManager;
     const term = new Term({
       leadership,
-      slotManager: createSlotManager(token, clock.monotonicMs()),
+      slotManager: makeSlotManager({ token, timing, matching, nowMs: clock.monotonicMs() }),
       store: highAvailability.store,
       keys: this.#keys,
       clock,

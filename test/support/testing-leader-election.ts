@@ -1,0 +1,206 @@
+import type { FencingToken } from '../../src/core/fencing-token.ts';
+import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
+import { QuartermasterError } from '../../src/core/problem.ts';
+import type { CoordinationStore, OperationResult, Transaction } from '../../src/ha/coordination-store.ts';
+import { StoreError } from '../../src/ha/coordination-store.ts';
+import type { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
+import { ClusterKeys } from '../../src/ha/keys.ts';
+import type {
+  Candidate,
+  ElectionView,
+  GuardedOutcome,
+  GuardedWrite,
+  LeaderContender,
+  LeaderElectionService,
+  Leadership,
+  Resignation,
+} from '../../src/ha/leader-election.ts';
+
+export const TESTING_CLUSTER_ID = 'cluster-id' as ClusterId;
+
+/** A term that serves unless the test says otherwise; its writes are guarded by a real key of the model. */
+export class TestingLeadership implements Leadership {
+  readonly token: FencingToken;
+  readonly clusterId = TESTING_CLUSTER_ID;
+  readonly writes: GuardedWrite[] = [];
+  serving = true;
+  current = true;
+  /** Runs right before a write is sent: the place for a deposition in between. */
+  beforeWrite: () => void = () => {};
+  readonly #store: CoordinationStore;
+  readonly #candidateKey: string;
+
+  constructor(token: FencingToken, store: CoordinationStore, candidateKey: string) {
+    this.token = token;
+    this.#store = store;
+    this.#candidateKey = candidateKey;
+  }
+
+  mayServe(): boolean {
+    return this.current && this.serving;
+  }
+
+  async write(write: GuardedWrite): Promise<GuardedOutcome> {
+    this.writes.push(write);
+    this.beforeWrite();
+    const transaction: Transaction = {
+      compare: [
+        { key: this.#candidateKey, target: 'create', result: '==', operand: this.token.epoch },
+        ...write.alsoIf,
+      ],
+      success: write.operations,
+      failure: [{ type: 'range', key: this.#candidateKey }, ...write.readBack],
+    };
+    for (;;) {
+      try {
+        const result = await this.#store.endpoints[0].transact(transaction, 100);
+        if (!this.current) return { kind: 'abandoned' };
+        if (result.succeeded)
+          return { kind: 'committed', revision: result.revision, results: result.results };
+        const [own, ...readBack] = result.results;
+        if (!holdsKey(own)) return { kind: 'deposed' };
+        return { kind: 'refused', revision: result.revision, results: readBack };
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        if (!this.current) return { kind: 'abandoned' };
+      }
+    }
+  }
+}
+
+function holdsKey(result: OperationResult | undefined): boolean {
+  return result?.type === 'range' && result.keyValues.length > 0;
+}
+
+/** An election that happens when the test says so, over the in-memory model of etcd. */
+export class TestingLeaderElection implements LeaderElectionService {
+  contender: LeaderContender | null = null;
+  leadership: TestingLeadership | null = null;
+  readonly confirms: LeaderSessionId[] = [];
+  readonly resignations: Resignation[] = [];
+  stopped: string | null = null;
+  resignProblem: QuartermasterError | null = null;
+  view: ElectionView = { clusterId: TESTING_CLUSTER_ID, generation: 1, candidates: [], leader: null };
+  readonly #etcd: InMemoryEtcd;
+  readonly #store: CoordinationStore;
+  readonly #keys: ClusterKeys;
+  #terms = 0;
+  #granted: LeaderSessionId | null = null;
+
+  constructor(etcd: InMemoryEtcd, store: CoordinationStore, cluster: string) {
+    this.#etcd = etcd;
+    this.#store = store;
+    this.#keys = new ClusterKeys(cluster);
+  }
+
+  start(contender: LeaderContender): void {
+    this.contender = contender;
+    contender.viewChanged(this.view);
+  }
+
+  confirmLeaderSessionId(leaderSessionId: LeaderSessionId): void {
+    this.confirms.push(leaderSessionId);
+  }
+
+  hasLeadership(leaderSessionId: LeaderSessionId): boolean {
+    return this.leadership?.token.leaderSessionId === leaderSessionId;
+  }
+
+  setCandidates(candidates: readonly Candidate[]): void {
+    this.view = { ...this.view, candidates };
+    this.contender?.viewChanged(this.view);
+  }
+
+  /** Somebody leads, as etcd shows it; null when nobody does. */
+  setLeader(leader: ElectionView['leader']): void {
+    this.view = { ...this.view, leader };
+    this.contender?.viewChanged(this.view);
+  }
+
+  grant(): LeaderSessionId {
+    this.#terms += 1;
+    this.#granted = `session-${this.#terms}` as LeaderSessionId;
+    this.contender?.grantLeadership(this.#granted);
+    return this.#granted;
+  }
+
+  /** The confirm of what was granted last has committed. */
+  confirm(): TestingLeadership {
+    const leaderSessionId = this.#granted;
+    if (leaderSessionId === null) throw new Error('nothing was granted');
+    const key = this.#candidateKey();
+    this.#etcd.state.transact({
+      compare: [],
+      success: [{ type: 'put', key, value: leaderSessionId }],
+      failure: [],
+    });
+    const epoch = this.#etcd.state.mvcc.revision;
+    const token = { generation: 1, epoch, leaderSessionId };
+    this.leadership = new TestingLeadership(token, this.#store, key);
+    this.contender?.leadershipConfirmed(this.leadership);
+    return this.leadership;
+  }
+
+  /** Grant, confirm. */
+  lead(): TestingLeadership {
+    this.grant();
+    return this.confirm();
+  }
+
+  /** The candidate key is gone, and nobody has told the leader yet. */
+  depose(): void {
+    const key = this.#candidateKey();
+    this.#etcd.state.transact({ compare: [], success: [{ type: 'delete', key }], failure: [] });
+  }
+
+  revoke(reason = 'lost'): void {
+    this.depose();
+    if (this.leadership !== null) this.leadership.current = false;
+    this.leadership = null;
+    this.#granted = null;
+    this.contender?.revokeLeadership(reason);
+  }
+
+  suspend(): void {
+    if (this.leadership !== null) this.leadership.serving = false;
+    this.contender?.servingChanged(false);
+  }
+
+  resume(): void {
+    if (this.leadership !== null) this.leadership.serving = true;
+    this.contender?.servingChanged(true);
+  }
+
+  resign(resignation: Resignation): Promise<void> {
+    if (this.resignProblem !== null) return Promise.reject(this.resignProblem);
+    this.resignations.push(resignation);
+    this.revoke(resignation.reason);
+    return Promise.resolve();
+  }
+
+  stop(reason: string): Promise<void> {
+    this.stopped = reason;
+    this.revoke(reason);
+    return Promise.resolve();
+  }
+
+  #candidateKey(): string {
+    return this.#keys.candidate(BigInt(this.#terms));
+  }
+}
+
+/** A candidate of that name at that address. */
+export function candidate(
+  name: string,
+  address: string,
+  version = '0.1.0',
+  bootNonce = `${name}-boot`,
+): Candidate {
+  return {
+    resourceManagerId: name as ResourceManagerId,
+    address,
+    bootNonce: bootNonce as Candidate['bootNonce'],
+    version,
+    createRevision: 1n,
+  };
+}
