@@ -25,7 +25,8 @@ export class SlotUsage {
         if (other !== undefined) throw new Error(`G3: ${key} is held by ${other} and by ${jobId}`);
         users.set(key, `${jobId} (${slot.allocationId})`);
         const before = this.#lastGrant.get(key) ?? -1;
-        if (slot.grantNumber < before) throw new Error(`G3: grant number of ${key} fell from ${before} to ${slot.grantNumber}`);
+        if (slot.grantNumber < before)
+          throw new Error(`G3: grant number of ${key} fell from ${before} to ${slot.grantNumber}`);
         this.#lastGrant.set(key, slot.grantNumber);
       }
     }
