@@ -1,6 +1,5 @@
 import type { BootNonce, ResourceId, ResourceManagerId } from '../../src/core/ids.ts';
 import type { ResourceProfile } from '../../src/core/resource-profile.ts';
-import { createSlotManager } from '../../src/core/slotmanager/create-slot-manager.ts';
 import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
 import { DEFAULT_TIMING, type Timing } from '../../src/core/timing.ts';
 import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
@@ -91,8 +90,7 @@ export class SimulatedCluster {
       highAvailability,
       dialer: process.dialer(this.network.dialer(address)),
       prover: NO_SECRET,
-      createSlotManager: (token, nowMs) =>
-        createSlotManager({ token, timing, matching: profileMatching, nowMs }),
+      matching: profileMatching,
       workerProvider: null,
       onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
     });
