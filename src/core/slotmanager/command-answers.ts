@@ -49,8 +49,8 @@ export class CommandAnswers {
     this.#unsettle(entry, problem);
     for (const command of call.commands) {
       if (command.kind === 'freeSlot') this.#freeAgain(command.slot, call.number);
-      if (command.kind === 'requestSlot' && isAbout(command, call.number))
-        line.lost.push({ slot: command.slot, request: command.request, number: call.number });
+      if (command.kind === 'requestSlot' && isRequested(command.slot, command.request, call.number))
+        line.lost.push({ slot: command.slot, request: command.request });
     }
     // A problem says that nothing was executed; silence says nothing, so a request waits for the no-operation.
     const certain = outcome.kind === 'problem' && problem.code !== 'STALE';
@@ -62,8 +62,8 @@ export class CommandAnswers {
   giveUpLost(entry: TaskExecutorEntry): void {
     const lost = entry.line.lost;
     entry.line.lost = [];
-    for (const { slot, request, number } of lost) {
-      if (!isRequested(slot, request, number)) continue;
+    for (const { slot, request } of lost) {
+      if (request.slot !== slot || request.state !== 'requested') continue;
       this.#requests.rest(request, entry.resourceId);
       this.#requests.wait(request);
       this.#sender.freeSlot(slot);
@@ -83,11 +83,11 @@ export class CommandAnswers {
         line.settled = true;
         line.failuresInARow = 0;
       });
-    // This call had a higher number than the lost ones: they can no longer be executed.
-    for (const { slot, request, number: lostNumber } of lost) {
-      if (!isRequested(slot, request, lostNumber)) continue;
-      this.#tryElsewhere(slot, request);
-      this.#sender.requestReport(entry);
+    // This call had a higher number than the lost ones: they can no longer be executed, and it freed what they took.
+    for (const { slot, request } of lost) {
+      if (request.slot !== slot || request.state !== 'requested') continue;
+      this.#requests.rest(request, entry.resourceId);
+      this.#requests.wait(request);
     }
     for (const [index, command] of commands.entries()) {
       const result = results[index];
@@ -108,8 +108,9 @@ export class CommandAnswers {
         this.#granted(entry, number, command.slot, command.request, grantNumber);
         return;
       case 'freeSlot':
-        if (command.slot.freeing === 'sent' && command.slot.lastNumber === number)
-          this.#slots.vacate(command.slot);
+        if (command.slot.freeing !== 'sent' || command.slot.lastNumber !== number) return;
+        this.#slots.vacate(command.slot);
+        if (command.slot.passedOver) this.#sender.requestReport(entry);
         return;
       case 'drain':
         if (entry.drainOrdered !== command.draining) return;
@@ -170,15 +171,16 @@ export class CommandAnswers {
     if (command.kind !== 'requestSlot') return;
     const { slot, request } = command;
     if (!isRequested(slot, request, number)) return;
-    this.#tryElsewhere(slot, request);
+    this.#slots.vacate(slot);
+    if (problem.code === 'SUPERSEDED') {
+      // It is the job master that is refused, everywhere; the slot is fine.
+      this.#requests.fail(request, problem);
+      return;
+    }
+    this.#requests.rest(request, resourceId);
+    this.#requests.wait(request);
     this.#restSlot(slot);
     this.#sender.requestReport(entry);
-  }
-
-  #tryElsewhere(slot: SlotEntry, request: SlotRequestEntry): void {
-    this.#slots.vacate(slot);
-    this.#requests.rest(request, slot.taskExecutor.resourceId);
-    this.#requests.wait(request);
   }
 
   /** A slot that was refused is refused to others too, most likely. */
@@ -209,10 +211,6 @@ export class CommandAnswers {
 }
 
 /** Whether that call's command is still the last word about its slot. */
-function isAbout(command: { slot: SlotEntry; request: SlotRequestEntry }, number: Answer['number']): boolean {
-  return isRequested(command.slot, command.request, number);
-}
-
 function isRequested(slot: SlotEntry, request: SlotRequestEntry, number: Answer['number']): boolean {
   return (
     slot.state === 'requested' &&

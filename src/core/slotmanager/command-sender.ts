@@ -1,6 +1,8 @@
 import { type CommandNumber, compareCommandNumbers } from '../command-number.ts';
 import type { SlotCommand } from '../messages/slots.ts';
+import { fits } from '../resource-profile.ts';
 import { doublingDelayMs } from './doubling-delay.ts';
+import type { DueEntry } from './due-queue.ts';
 import {
   type QueuedCommand,
   type SentCommand,
@@ -102,6 +104,13 @@ export class CommandSender {
     }
   }
 
+  /** Goes on after an instance was given up: nothing before a no-operation, and not before that call has ended. */
+  resume(entry: TaskExecutorEntry, underWay: CommandNumber | null): void {
+    entry.line.settled = false;
+    if (underWay !== null)
+      entry.line.inFlight = { number: underWay, commands: [], timer: this.#watch(entry, underWay) };
+  }
+
   /** Takes back what has not been sent yet and returns the requests whose slots are free again by that. */
   takeBackQueued(entry: TaskExecutorEntry): SlotRequestEntry[] {
     const requests: SlotRequestEntry[] = [];
@@ -166,26 +175,31 @@ export class CommandSender {
     if (commands.length === 0) return;
     const { generation, epoch } = this.#turn.settings.token;
     const number: CommandNumber = { generation, epoch, n: ++this.#lastN };
-    line.queue = [];
     for (const command of commands) {
       if (command.kind === 'drain') entry.drainNumber = number;
       if (command.kind !== 'requestSlot' && command.kind !== 'freeSlot') continue;
       command.slot.lastNumber = number;
-      command.slot.queuedCommands--;
       if (command.kind === 'freeSlot') command.slot.freeing = 'sent';
     }
-    const patienceMs = ANSWER_PATIENCE * this.#turn.settings.timing.taskExecutorCallMs;
-    const timer = this.#turn.due.schedule(this.#turn.nowMs + patienceMs, () =>
-      this.#onSilence(entry, number),
-    );
-    line.inFlight = { number, commands, timer };
+    for (const { slot } of line.queue) slot.queuedCommands--;
+    line.queue = [];
+    line.inFlight = { number, commands, timer: this.#watch(entry, number) };
     const wire = commands.map((command) => this.#toWire(command));
     this.#turn.outbox.add({ type: 'sendSlotCommands', resourceId, instanceId, number, commands: wire });
+  }
+
+  #watch(entry: TaskExecutorEntry, number: CommandNumber): DueEntry {
+    const patienceMs = ANSWER_PATIENCE * this.#turn.settings.timing.taskExecutorCallMs;
+    return this.#turn.due.schedule(this.#turn.nowMs + patienceMs, () => this.#onSilence(entry, number));
   }
 
   #commandsFor(entry: TaskExecutorEntry): SentCommand[] {
     const commands: SentCommand[] = [];
     if (!entry.line.settled) commands.push({ kind: 'noOperation' });
+    // A lost command may have been executed before its successor kills it: what it took is given back.
+    for (const { slot, request } of entry.line.lost)
+      if (request.slot === slot && request.state === 'requested' && slot.freeing === 'no')
+        commands.push({ kind: 'freeSlot', slot, allocationId: request.allocationId });
     if (entry.drainOrdered !== null && !entry.drainDone)
       commands.push({ kind: 'drain', draining: entry.drainOrdered });
     commands.push(...entry.line.queue);
@@ -196,9 +210,12 @@ export class CommandSender {
   #toWire(command: SentCommand): SlotCommand {
     switch (command.kind) {
       case 'requestSlot': {
-        const { allocationId, jobId, jobMasterId, order, profile } = command.request;
+        const { allocationId, jobId, jobMasterId, order } = command.request;
         const { unclaimedMs } = this.#turn.settings.timing;
         const { slotNumber } = command.slot;
+        // The task executor checks the fit; a strategy that does not care asks for what the slot has.
+        const fit = fits(command.slot.profile, command.request.profile);
+        const profile = fit ? command.request.profile : command.slot.profile;
         return {
           kind: 'requestSlot',
           slotNumber,

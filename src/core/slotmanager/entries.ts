@@ -32,6 +32,8 @@ export interface SlotEntry {
   lastNumber: CommandNumber | null;
   /** Commands about this slot that have no number yet. */
   queuedCommands: number;
+  /** Whether a report said something new of it that it could not be believed yet. */
+  passedOver: boolean;
   /** Refusals in a row; it rests until `restUntilMs`. */
   refusals: number;
   restUntilMs: number;
@@ -57,8 +59,8 @@ export interface SlotRequestEntry extends SlotHolder {
   everClaimed: boolean;
   announcedGrant: number | null;
   containerAsked: boolean;
-  /** Task executors that its job master could not reach: not tried again before that time. */
-  readonly excluded: Map<ResourceId, number>;
+  /** Task executors that its job master cannot reach. */
+  readonly excluded: Set<ResourceId>;
   /** Task executors that refused it or lost it: not tried again before that time. */
   readonly rests: Map<ResourceId, { readonly attempt: number; readonly untilMs: number }>;
   /** Its deadline, or the end of its doubt. */
@@ -85,8 +87,8 @@ export interface CommandLine {
     readonly commands: readonly SentCommand[];
     readonly timer: DueEntry;
   } | null;
-  /** Slots asked for in calls that got no answer: such a command may still be executed. */
-  lost: { readonly slot: SlotEntry; readonly request: SlotRequestEntry; readonly number: CommandNumber }[];
+  /** Slots asked for in calls that got no answer: such a command may have been executed, or be so yet. */
+  lost: { readonly slot: SlotEntry; readonly request: SlotRequestEntry }[];
   /** False from a call without a good answer until a later call has one. */
   settled: boolean;
   failuresInARow: number;

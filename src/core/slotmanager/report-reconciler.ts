@@ -90,8 +90,12 @@ export class ReportReconciler {
   #apply(entry: TaskExecutorEntry, status: SlotStatus, report: SlotReport): void {
     const slot =
       entry.slots.get(status.slotNumber) ?? this.#slots.addSlot(entry, status.slotNumber, status.profile);
-    if (!mayJudge(slot, report.lastSeen)) return;
     const lease = leaseOf(status);
+    if (!mayJudge(slot, report.lastSeen)) {
+      slot.passedOver ||= lease !== null && lease.allocationId !== slot.holder?.allocationId;
+      return;
+    }
+    slot.passedOver = false;
     if (lease !== null) {
       this.#hold(slot, lease, status.state === 'claimed');
       return;
@@ -125,7 +129,7 @@ export class ReportReconciler {
     const unwanted =
       request === undefined
         ? this.#requests.finished.get(lease.allocationId) !== undefined
-        : wasFreeing && this.#requests.isUnreachable(request, slot.taskExecutor.resourceId);
+        : wasFreeing && request.excluded.has(slot.taskExecutor.resourceId);
     // A claimed slot is in its job master's hand, whatever was thought of the request before.
     if (unwanted && !claimed) this.#freeAgain(slot);
     else this.#attach(slot, request ?? this.#requests.create(holderOf(lease)));

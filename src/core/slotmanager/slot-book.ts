@@ -103,6 +103,7 @@ export class SlotBook {
       freeAttempts: 0,
       lastNumber: null,
       queuedCommands: 0,
+      passedOver: false,
       refusals: 0,
       restUntilMs: 0,
       pool: 'none',

@@ -182,6 +182,8 @@ export interface SlotView {
   readonly allocationId: AllocationId | null;
   readonly jobId: JobId | null;
   readonly grantNumber: number | null;
+  /** Whether its allocation is being put out by a command, or will be once its task executor can be reached. */
+  readonly beingFreed: boolean;
 }
 
 /** One task executor as the books show it. */

@@ -17,6 +17,7 @@ export function* slotViews(taskExecutors: Iterable<TaskExecutorEntry>): Iterable
         allocationId: null,
         jobId: null,
         grantNumber: null,
+        beingFreed: false,
       };
     for (const slot of entry.slots.values())
       yield {
@@ -27,6 +28,7 @@ export function* slotViews(taskExecutors: Iterable<TaskExecutorEntry>): Iterable
         allocationId: slot.holder?.allocationId ?? null,
         jobId: slot.holder?.jobId ?? null,
         grantNumber: slot.grantNumber,
+        beingFreed: slot.freeing !== 'no',
       };
   }
 }

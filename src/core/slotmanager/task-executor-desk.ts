@@ -1,3 +1,4 @@
+import type { CommandNumber } from '../command-number.ts';
 import type { InstanceId, ResourceId } from '../ids.ts';
 import type { CommandAnswers } from './command-answers.ts';
 import type { CommandSender } from './command-sender.ts';
@@ -11,8 +12,8 @@ import type { Turn } from './turn.ts';
 
 type Event<Type extends SlotManagerEvent['type']> = Extract<SlotManagerEvent, { type: Type }>;
 
-/** Most instances whose reports came before their registration that are remembered. */
-const MOST_EARLY = 10_000;
+/** Most instances that are remembered although they are not (or no longer) in the books. */
+const MOST_REMEMBERED = 10_000;
 
 /** What task executors say, and what is said of them: registration, reports, reachability, drain and end. */
 export class TaskExecutorDesk {
@@ -25,6 +26,8 @@ export class TaskExecutorDesk {
   readonly #recovery: Recovery;
   /** Newest report number of instances that reported before they were registered. */
   readonly #early = new Map<InstanceId, number>();
+  /** Instances that were given up with commands possibly still on their way, and the call that was under way. */
+  readonly #givenUp = new Map<InstanceId, CommandNumber | null>();
 
   constructor(
     turn: Turn,
@@ -63,6 +66,7 @@ export class TaskExecutorDesk {
       entry.reportWanted = null;
       entry.lastReportNumber = -1;
       this.#sender.reset(entry);
+      this.#recallGivenUp(entry, instanceId);
     }
     this.#slots.changeTaskExecutor(entry, (changed) => {
       changed.instanceId = instanceId;
@@ -99,12 +103,11 @@ export class TaskExecutorDesk {
 
   answered(event: Event<'slotCommandsAnswered'>): void {
     const entry = this.#slots.instance(event.resourceId, event.instanceId);
-    if (entry === null) return;
+    if (entry === null) {
+      if (this.#givenUp.has(event.instanceId)) this.#givenUp.set(event.instanceId, null);
+      return;
+    }
     this.#answers.answered(entry, event.number, event.outcome);
-    // Another instance is there now, or one that has not been told that it is registered.
-    const isUnknown =
-      event.outcome.kind === 'problem' && event.outcome.problem.code === 'UNKNOWN_TASK_EXECUTOR';
-    if (isUnknown && entry.state === 'registered') this.leaveAlone(entry, 'unreachable');
   }
 
   unreachable(event: Event<'taskExecutorUnreachable'>): void {
@@ -124,6 +127,11 @@ export class TaskExecutorDesk {
     if (entry === undefined) return;
     this.leaveAlone(entry, 'unreachable');
     for (const slot of entry.slots.values()) this.#reconciler.removeSlot(slot);
+    const { inFlight, settled } = entry.line;
+    if (entry.instanceId !== null && (inFlight !== null || !settled)) {
+      makeRoom(this.#givenUp);
+      this.#givenUp.set(entry.instanceId, inFlight?.number ?? null);
+    }
     this.#slots.removeTaskExecutor(entry);
     this.#recovery.gone(event.resourceId);
   }
@@ -172,10 +180,22 @@ export class TaskExecutorDesk {
     }
   }
 
+  /** An instance that was given up is back: what was sent to it then must be killed first. */
+  #recallGivenUp(entry: TaskExecutorEntry, instanceId: InstanceId): void {
+    const number = this.#givenUp.get(instanceId);
+    if (number === undefined) return;
+    this.#givenUp.delete(instanceId);
+    this.#sender.resume(entry, number);
+  }
+
   #rememberEarly(resourceId: ResourceId, instanceId: InstanceId, reportNumber: number): void {
     const before = this.#early.get(instanceId);
-    if (before === undefined && this.#early.size >= MOST_EARLY) this.#early.clear();
+    if (before === undefined) makeRoom(this.#early);
     this.#early.set(instanceId, Math.max(before ?? reportNumber, reportNumber));
     this.#turn.outbox.report('warn', 'reportBeforeRegistration', { resourceId, instanceId, reportNumber });
   }
+}
+
+function makeRoom(map: Map<InstanceId, unknown>): void {
+  if (map.size >= MOST_REMEMBERED) map.clear();
 }

@@ -161,7 +161,10 @@ describe('SlotManager: the protocol of 2016', () => {
     bench.noAnswer();
     expect(bench.counts(), 'not free before the no-operation is answered').to.equal('1/0/0');
     bench.pass(100);
-    expect(bench.of('sendSlotCommands')[0]?.commands).to.deep.equal([{ kind: 'noOperation' }]);
+    expect(bench.of('sendSlotCommands')[0]?.commands).to.deep.equal([
+      { kind: 'noOperation' },
+      { kind: 'freeSlot', slotNumber: 0, allocationId: 'r' },
+    ]);
     bench.done();
     expect(bench.counts()).to.equal('0/1/1');
     bench.pass(200);
