@@ -95,7 +95,7 @@ describe('the units and environment files of deploy', () => {
 
   it('use no variable that does not exist', () => {
     const settings = [RESOURCE_MANAGER_SETTINGS, TASK_EXECUTOR_SETTINGS];
-    const known = settings.flatMap((each) => Object.values(each).map(({ flag }) => environmentName(flag)));
+    const known = settings.flatMap((each) => Object.keys(each).map((name) => environmentName(name)));
     const used = Object.keys(environment).filter((name) => name !== 'ADDRESS');
     expect(known).to.include.members(used);
   });

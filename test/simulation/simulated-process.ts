@@ -5,7 +5,7 @@ import type {
   Transaction,
   WatchListener,
 } from '../../src/ha/coordination-store.ts';
-import type { Acceptor, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
+import type { Acceptor, CloseReason, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
 import type { Clock, Timer } from '../../src/runtime/clock.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -17,12 +17,15 @@ export class SimulatedProcess {
   readonly name: string;
   readonly clock: Clock;
   readonly #world: VirtualClock;
+  readonly #onInput: (what: string) => void;
   #state: 'running' | 'stopped' | 'dead' = 'running';
   #waiting: (() => void)[] = [];
 
-  constructor(name: string, world: VirtualClock) {
+  /** `onInput` is told each frame that reaches the process, for the trace. */
+  constructor(name: string, world: VirtualClock, onInput: (what: string) => void) {
     this.name = name;
     this.#world = world;
+    this.#onInput = onInput;
     this.clock = {
       monotonicMs: () => world.monotonicMs(),
       wallMs: () => world.wallMs(),
@@ -65,7 +68,8 @@ export class SimulatedProcess {
       dial: (address, listener) =>
         dialer.dial(address, {
           onOpen: () => this.run(() => listener.onOpen()),
-          ...this.#listener(listener),
+          onFrame: (frame) => this.run(() => this.#frame(address, frame, listener)),
+          onClose: (reason) => this.run(() => this.#closed(address, reason, listener)),
         }),
     };
   }
@@ -81,8 +85,8 @@ export class SimulatedProcess {
       const pass = (call: (to: ConnectionListener) => void): void =>
         this.run(() => (listener === null ? void early.push(call) : call(listener)));
       return {
-        onFrame: (frame) => pass((to) => to.onFrame(frame)),
-        onClose: (reason) => pass((to) => to.onClose(reason)),
+        onFrame: (frame) => pass((to) => this.#frame(connection.peer, frame, to)),
+        onClose: (reason) => pass((to) => this.#closed(connection.peer, reason, to)),
       };
     };
   }
@@ -121,11 +125,14 @@ export class SimulatedProcess {
     });
   }
 
-  #listener(listener: ConnectionListener): ConnectionListener {
-    return {
-      onFrame: (frame) => this.run(() => listener.onFrame(frame)),
-      onClose: (reason) => this.run(() => listener.onClose(reason)),
-    };
+  #frame(peer: string, frame: string, listener: ConnectionListener): void {
+    this.#onInput(`<- ${peer} ${frame}`);
+    listener.onFrame(frame);
+  }
+
+  #closed(peer: string, reason: CloseReason, listener: ConnectionListener): void {
+    this.#onInput(`<- ${peer} (${reason.kind}: ${reason.detail})`);
+    listener.onClose(reason);
   }
 
   #schedule(delayMs: number, callback: () => void): Timer {

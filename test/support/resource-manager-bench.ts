@@ -1,13 +1,13 @@
 import type { BootNonce, JobId, ResourceId, ResourceManagerId } from '../../src/core/ids.ts';
 import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
 import { DEFAULT_TIMING } from '../../src/core/timing.ts';
-import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import type { HighAvailabilityServices } from '../../src/ha/high-availability-services.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 import type { ResourceManagerOptions } from '../../src/resourcemanager/resource-manager-options.ts';
 import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
 import { NO_SECRET } from '../../src/runtime/prover.ts';
+import { SimulatedEtcd } from '../simulation/simulated-etcd.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 import { RecordingLogger } from './recording-logger.ts';
 import { TestingLeaderElection } from './testing-leader-election.ts';
@@ -20,7 +20,7 @@ const ADDRESS = 'rm-1:1';
 export class ResourceManagerBench {
   readonly clock = new VirtualClock();
   readonly network = new InMemoryNetwork(this.clock);
-  readonly etcd = new InMemoryEtcd({ clock: this.clock });
+  readonly etcd = new SimulatedEtcd({ clock: this.clock });
   readonly store = this.etcd.connect('rm-1');
   readonly election = new TestingLeaderElection(this.etcd, this.store, 'c');
   readonly keys = new ClusterKeys('c');

@@ -1,6 +1,6 @@
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
-import { QuartermasterError } from '../../src/core/problem.ts';
+import type { QuartermasterError } from '../../src/core/problem.ts';
 import type { CoordinationStore, OperationResult, Transaction } from '../../src/ha/coordination-store.ts';
 import { StoreError } from '../../src/ha/coordination-store.ts';
 import type { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
@@ -81,13 +81,13 @@ export class TestingLeaderElection implements LeaderElectionService {
   stopped: string | null = null;
   resignProblem: QuartermasterError | null = null;
   view: ElectionView = { clusterId: TESTING_CLUSTER_ID, generation: 1, candidates: [], leader: null };
-  readonly #etcd: InMemoryEtcd;
+  readonly #etcd: Pick<InMemoryEtcd, 'state'>;
   readonly #store: CoordinationStore;
   readonly #keys: ClusterKeys;
   #terms = 0;
   #granted: LeaderSessionId | null = null;
 
-  constructor(etcd: InMemoryEtcd, store: CoordinationStore, cluster: string) {
+  constructor(etcd: Pick<InMemoryEtcd, 'state'>, store: CoordinationStore, cluster: string) {
     this.#etcd = etcd;
     this.#store = store;
     this.#keys = new ClusterKeys(cluster);

@@ -11,6 +11,8 @@ import { waitUntilHealthy } from './etcd-health.ts';
 import { EtcdMember } from './etcd-member.ts';
 import { freePorts, isFree } from './free-ports.ts';
 
+type PortChooser = (count: number) => Promise<number[]>;
+
 export interface EtcdClusterOptions {
   /** 1 at first. */
   readonly members?: 1 | 3;
@@ -22,6 +24,8 @@ export interface EtcdClusterOptions {
   /** How long to wait for the whole cluster to answer; 20 s at first. */
   readonly startTimeoutMs?: number;
   readonly clock?: Clock;
+  /** Chooses loopback ports that are free at the moment. */
+  readonly choosePorts?: PortChooser;
 }
 
 /** What the members of one cluster must agree on, and keep with their data. */
@@ -39,20 +43,24 @@ const PORT_LOST = /address already in use|bind: |can't assign requested address/
 export class EtcdCluster {
   readonly members: readonly EtcdMember[];
   readonly #guard: ChildGuard;
-  readonly #folderToRemove: string | undefined;
+  /** Where the members keep their data. */
+  readonly folder: string;
+  readonly #temporary: boolean;
   readonly #startTimeoutMs: number;
   readonly #clock: Clock;
 
   private constructor(
     members: readonly EtcdMember[],
     guard: ChildGuard,
-    folderToRemove: string | undefined,
+    folder: string,
+    temporary: boolean,
     startTimeoutMs: number,
     clock: Clock,
   ) {
     this.members = members;
     this.#guard = guard;
-    this.#folderToRemove = folderToRemove;
+    this.folder = folder;
+    this.#temporary = temporary;
     this.#startTimeoutMs = startTimeoutMs;
     this.#clock = clock;
   }
@@ -88,7 +96,8 @@ export class EtcdCluster {
     const count = options.members ?? 1;
     const temporary = options.dataDir === undefined;
     const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'quartermaster-etcd-')));
-    const plan = temporary ? await newPlan(count) : await keptPlan(folder, count);
+    const choosePorts = options.choosePorts ?? freePorts;
+    const plan = temporary ? await newPlan(count, choosePorts) : await keptPlan(folder, count, choosePorts);
     const guard = new ChildGuard(temporary ? folder : undefined);
     const nameOf = (index: number): string => `member-${index + 1}-${plan.token}`;
     const peers = plan.ports.map(({ peer }, i) => `${nameOf(i)}=http://127.0.0.1:${peer}`).join(',');
@@ -118,8 +127,8 @@ export class EtcdCluster {
       const programArguments = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
       return new EtcdMember({ name, url, program, programArguments, guard, clock });
     });
-    const folderToRemove = temporary ? folder : undefined;
-    return new EtcdCluster(members, guard, folderToRemove, options.startTimeoutMs ?? 20_000, clock);
+    const startTimeoutMs = options.startTimeoutMs ?? 20_000;
+    return new EtcdCluster(members, guard, folder, temporary, startTimeoutMs, clock);
   }
 
   /** Starts a member again that has ended, on its data and ports; resolves when it answers. */
@@ -130,12 +139,9 @@ export class EtcdCluster {
 
   /** Ends every member; afterwards there is no process, and no file unless a data directory was given. */
   async stop(): Promise<void> {
-    const temporary = this.#folderToRemove !== undefined;
-    await Promise.all(this.members.map((member) => (temporary ? member.crash() : member.stop())));
+    await Promise.all(this.members.map((member) => (this.#temporary ? member.crash() : member.stop())));
     await this.#guard.release();
-    if (this.#folderToRemove !== undefined) {
-      await rm(this.#folderToRemove, { recursive: true, force: true, maxRetries: 3 });
-    }
+    if (this.#temporary) await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
   #untilHealthy(): Promise<void> {
@@ -143,18 +149,18 @@ export class EtcdCluster {
   }
 }
 
-async function newPlan(count: number): Promise<Plan> {
-  const numbers = await freePorts(2 * count);
+async function newPlan(count: number, choosePorts: PortChooser): Promise<Plan> {
+  const numbers = await choosePorts(2 * count);
   const ports = numbers.slice(0, count).map((client, i) => ({ client, peer: numbers[count + i] ?? 0 }));
   return { token: new SystemRandomness().uuid().slice(0, 8), ports };
 }
 
 /** The names and ports by which the members of this data directory know each other; new ones the first time. */
-async function keptPlan(folder: string, count: number): Promise<Plan> {
+async function keptPlan(folder: string, count: number, choosePorts: PortChooser): Promise<Plan> {
   const file = join(folder, PLAN_FILE);
   const text = await readFile(file, 'utf8').catch(() => null);
   if (text === null) {
-    const plan = await newPlan(count);
+    const plan = await newPlan(count, choosePorts);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(file, JSON.stringify(plan));
     return plan;

@@ -59,8 +59,8 @@ export interface SlotRequestEntry extends SlotHolder {
   everClaimed: boolean;
   announcedGrant: number | null;
   containerAsked: boolean;
-  /** Task executors that its job master cannot reach. */
-  readonly excluded: Set<ResourceId>;
+  /** Task executors that its job master could not reach: not tried again before that time. */
+  readonly excluded: Map<ResourceId, number>;
   /** Task executors that refused it or lost it: not tried again before that time. */
   readonly rests: Map<ResourceId, { readonly attempt: number; readonly untilMs: number }>;
   /** Its deadline, or the end of its doubt. */

@@ -81,7 +81,8 @@ export class Placement {
   /** Whether a free slot that fits only rests, or is closed to the request for a while only. */
   #mayBeServedSoon(request: SlotRequestEntry): boolean {
     const { profile, classKey } = request;
-    const isExcluded = (entry: TaskExecutorEntry): boolean => request.excluded.has(entry.resourceId);
+    const isExcluded = (entry: TaskExecutorEntry): boolean =>
+      this.#requests.isUnreachable(request, entry.resourceId);
     return (
       this.#slots.resting.find(profile, classKey, isExcluded) !== null ||
       this.#slots.ready.find(profile, classKey, isExcluded) !== null

@@ -129,7 +129,7 @@ export class ReportReconciler {
     const unwanted =
       request === undefined
         ? this.#requests.finished.get(lease.allocationId) !== undefined
-        : wasFreeing && request.excluded.has(slot.taskExecutor.resourceId);
+        : wasFreeing && this.#requests.isUnreachable(request, slot.taskExecutor.resourceId);
     // A claimed slot is in its job master's hand, whatever was thought of the request before.
     if (unwanted && !claimed) this.#freeAgain(slot);
     else this.#attach(slot, request ?? this.#requests.create(holderOf(lease)));

@@ -57,7 +57,7 @@ export class RequestBook {
       everClaimed: false,
       announcedGrant: null,
       containerAsked: false,
-      excluded: new Set(),
+      excluded: new Map(),
       rests: new Map(),
       timer: null,
     };
@@ -122,6 +122,24 @@ export class RequestBook {
     this.#setTimer(request, untilMs, () => this.finish(request, ENDED));
   }
 
+  /**
+   * Its job master could not reach that task executor: tried elsewhere for one lease duration. A network heals,
+   * so a request that nobody else can serve is not left to time out for it.
+   */
+  exclude(request: SlotRequestEntry, resourceId: ResourceId): void {
+    if (this.isUnreachable(request, resourceId)) return;
+    const untilMs = this.#turn.nowMs + this.#turn.settings.timing.slotLeaseMs;
+    request.excluded.set(resourceId, untilMs);
+    this.#turn.due.schedule(untilMs, () => {
+      if (request.state === 'waiting') this.toPlace.add(request);
+    });
+  }
+
+  /** Whether its job master could not reach that task executor a short while ago. */
+  isUnreachable(request: SlotRequestEntry, resourceId: ResourceId): boolean {
+    return (request.excluded.get(resourceId) ?? -Infinity) > this.#turn.nowMs;
+  }
+
   /** Leaves that task executor alone for this request for a while, longer each time. */
   rest(request: SlotRequestEntry, resourceId: ResourceId): void {
     const attempt = (request.rests.get(resourceId)?.attempt ?? -1) + 1;
@@ -133,7 +151,7 @@ export class RequestBook {
   }
 
   readonly isExcluded = (request: SlotRequestEntry, taskExecutor: TaskExecutorEntry): boolean => {
-    if (request.excluded.has(taskExecutor.resourceId)) return true;
+    if (this.isUnreachable(request, taskExecutor.resourceId)) return true;
     const rest = request.rests.get(taskExecutor.resourceId);
     return rest !== undefined && rest.untilMs > this.#turn.nowMs;
   };
@@ -158,7 +176,7 @@ export class RequestBook {
 
   #timeOut(request: SlotRequestEntry): void {
     const slot = request.slot;
-    const unreachable = [...request.excluded].join(', ');
+    const unreachable = [...request.excluded.keys()].join(', ');
     this.fail(request, {
       code: 'REQUEST_TIMEOUT',
       detail:

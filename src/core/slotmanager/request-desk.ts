@@ -77,7 +77,7 @@ export class RequestDesk {
     const { resourceId } = event;
     this.#turn.outbox.report('warn', 'slotUnreachable', { allocationId: request.allocationId, resourceId });
     if (request.asked) {
-      request.excluded.add(resourceId);
+      this.#requests.exclude(request, resourceId);
       this.tryElsewhere(request, slot);
     } else {
       // Asked of a former leader only: the heartbeat's answer makes the job master ask again.
@@ -156,7 +156,7 @@ export class RequestDesk {
     const deadlineMs = this.#turn.nowMs + asked.remainingMs;
     request.deadlineMs = request.asked ? Math.min(request.deadlineMs, deadlineMs) : deadlineMs;
     request.order = order;
-    for (const resourceId of asked.excluded) request.excluded.add(resourceId);
+    for (const resourceId of asked.excluded) this.#requests.exclude(request, resourceId);
     if (!request.asked) {
       request.asked = true;
       request.profile = profile;
@@ -169,7 +169,7 @@ export class RequestDesk {
   /** The same request again gets the same answer; if it has a slot, its job master is told of it again. */
   #serve(request: SlotRequestEntry): void {
     const { slot } = request;
-    if (slot !== null && !slot.claimed && request.excluded.has(slot.taskExecutor.resourceId))
+    if (slot !== null && !slot.claimed && this.#requests.isUnreachable(request, slot.taskExecutor.resourceId))
       this.tryElsewhere(request, slot);
     else if (request.state === 'allocated') announce(this.#turn, request);
     else if (request.state === 'waiting') this.#requests.wait(request);

@@ -86,9 +86,12 @@ describe('the registration of task executors', () => {
     await bench.clock.advance(5);
     const taskExecutors = [];
     for (let index = 0; index < 150; index += 1) taskExecutors.push(await bench.taskExecutor(`te-${index}`));
-    const calls = taskExecutors.map((taskExecutor) => taskExecutor.worker.channel);
-    const replies = taskExecutors.map((taskExecutor, index) =>
-      calls[index]?.call('registerTaskExecutor', taskExecutor.registration(leadership.token), 5_000),
+    const replies = taskExecutors.map((taskExecutor) =>
+      taskExecutor.worker.channel.call(
+        'registerTaskExecutor',
+        taskExecutor.registration(leadership.token),
+        5_000,
+      ),
     );
     await driven(bench.clock, Promise.all(replies));
     expect(leadership.writes.length).to.be.at.most(4);

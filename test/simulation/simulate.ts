@@ -1,0 +1,28 @@
+import { writeFileSync } from 'node:fs';
+import { FailedRun, leaderCrash } from './leader-crash.ts';
+
+/** `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
+async function main(): Promise<number> {
+  const single = process.env['SEED'];
+  const from = Number(single ?? process.env['FROM'] ?? 1);
+  const count = single === undefined ? Number(process.env['SEEDS'] ?? 20) : 1;
+  let failed = 0;
+  for (let seed = from; seed < from + count; seed++) {
+    try {
+      const { digest, events, trouble } = await leaderCrash(seed);
+      process.stdout.write(
+        `seed ${seed}: ${events} events, ${trouble} broken links, trace ${digest.slice(0, 16)}\n`,
+      );
+    } catch (error) {
+      failed += 1;
+      process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      const file = process.env['TRACE'];
+      if (file !== undefined && error instanceof FailedRun)
+        writeFileSync(file, `${error.lines.join('\n')}\n`);
+    }
+  }
+  process.stdout.write(`${count - failed} of ${count} seeds passed\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,195 @@
+import type { BootNonce, ResourceId, ResourceManagerId } from '../../src/core/ids.ts';
+import type { ResourceProfile } from '../../src/core/resource-profile.ts';
+import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
+import { DEFAULT_TIMING, type Timing } from '../../src/core/timing.ts';
+import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
+import { JobMaster } from '../../src/jobmaster/job-master.ts';
+import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
+import type { Acceptor } from '../../src/rpc/connection.ts';
+import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
+import type { Journal } from '../../src/runtime/journal.ts';
+import { NO_SECRET } from '../../src/runtime/prover.ts';
+import { InMemoryStateStore } from '../../src/taskexecutor/in-memory-state-store.ts';
+import { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
+import { SeededRandomness } from '../support/testing-randomness.ts';
+import { LossyLinks, type LinkQuality } from './lossy-links.ts';
+import { SimulatedEtcd } from './simulated-etcd.ts';
+import { SimulatedProcess } from './simulated-process.ts';
+import { Trace } from './trace.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+const CLUSTER = 'simulated';
+
+/** One process with the production class that runs in it. */
+export interface Running<Endpoint> {
+  readonly process: SimulatedProcess;
+  readonly address: string;
+  readonly endpoint: Endpoint;
+}
+
+export interface SimulatedClusterOptions {
+  readonly seed: number;
+  readonly quality: LinkQuality;
+  readonly resourceManagers: readonly string[];
+  readonly timing?: Partial<Timing>;
+}
+
+/**
+ * A whole cluster of production classes in virtual time: etcd's model, a network that misbehaves, and
+ * processes that can be killed and started again. Everything by chance comes from one seed.
+ */
+export class SimulatedCluster {
+  readonly clock = new VirtualClock();
+  readonly trace = new Trace(this.clock);
+  readonly links: LossyLinks;
+  readonly network: InMemoryNetwork;
+  readonly etcd: SimulatedEtcd;
+  readonly timing: Timing;
+  readonly resourceManagers = new Map<string, Running<ResourceManager>>();
+  readonly taskExecutors = new Map<string, Running<TaskExecutor>>();
+  readonly jobMasters = new Map<string, Running<{ job: JobMaster | null }>>();
+  /** Whatever a process said when it ended itself. */
+  readonly fatal: string[] = [];
+  readonly #options: SimulatedClusterOptions;
+  readonly #stateStores = new Map<string, InMemoryStateStore>();
+  #started = 0;
+
+  constructor(options: SimulatedClusterOptions) {
+    this.#options = options;
+    this.timing = { ...DEFAULT_TIMING, ...options.timing };
+    this.links = new LossyLinks(this.#chance('links'), options.quality);
+    this.network = new InMemoryNetwork(this.clock, this.links.behaviour);
+    const latency = this.#chance('etcd');
+    this.etcd = new SimulatedEtcd({ clock: this.clock, latencyMs: () => 0.2 + 2 * latency.fraction() });
+  }
+
+  startResourceManager(id: string): Running<ResourceManager> {
+    const { process, randomness, address } = this.#process(id);
+    const { clock } = process;
+    const logger = this.trace.logger(id);
+    const resourceManagerId = id as ResourceManagerId;
+    const bootNonce = randomness.uuid() as BootNonce;
+    const store = process.store(this.etcd.connect(process.name));
+    const candidate = { resourceManagerId, address, bootNonce, version: '0.1.0' };
+    const { timing } = this;
+    const highAvailability = new StoreHighAvailabilityServices(store, {
+      cluster: CLUSTER,
+      candidate,
+      timing,
+      clock,
+      randomness,
+      logger,
+    });
+    const endpoint = new ResourceManager({
+      ...candidate,
+      cluster: CLUSTER,
+      clock,
+      randomness,
+      logger,
+      timing,
+      highAvailability,
+      dialer: process.dialer(this.network.dialer(address)),
+      prover: NO_SECRET,
+      matching: profileMatching,
+      workerProvider: null,
+      onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
+    });
+    this.#listen(process, address, endpoint.acceptor());
+    endpoint.start();
+    return this.#keep(this.resourceManagers, id, { process, address, endpoint });
+  }
+
+  startTaskExecutor(id: string, slots: readonly ResourceProfile[]): Running<TaskExecutor> {
+    const { process, randomness, address } = this.#process(id);
+    const stateStore = this.#stateStores.get(id) ?? new InMemoryStateStore(this.clock, 0.5);
+    this.#stateStores.set(id, stateStore);
+    const endpoint = new TaskExecutor({
+      identity: { cluster: CLUSTER, resourceId: id as ResourceId },
+      address,
+      seeds: this.#seeds(),
+      slots,
+      provider: null,
+      clock: process.clock,
+      randomness,
+      logger: this.trace.logger(id),
+      timing: this.timing,
+      dialer: process.dialer(this.network.dialer(address)),
+      prover: NO_SECRET,
+      stateStore,
+      slotsDieWithProcess: false,
+      journal: this.#journal(id),
+      onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
+    });
+    this.#listen(process, address, endpoint.acceptor());
+    void endpoint.start();
+    return this.#keep(this.taskExecutors, id, { process, address, endpoint });
+  }
+
+  /** Registers a job; `job` stays null until a leader has acknowledged it. */
+  startJobMaster(jobId: string): Running<{ job: JobMaster | null }> {
+    const { process, randomness, address } = this.#process(jobId);
+    const endpoint: { job: JobMaster | null } = { job: null };
+    const environment = {
+      clock: process.clock,
+      randomness,
+      dialer: process.dialer(this.network.dialer(address)),
+      prover: NO_SECRET,
+      logger: this.trace.logger(jobId),
+      journal: this.#journal(jobId),
+      timing: this.timing,
+    };
+    const options = { jobId, cluster: CLUSTER, resourceManagers: this.#seeds() };
+    JobMaster.register(options, environment).then(
+      (job) => {
+        endpoint.job = job;
+      },
+      (error: unknown) => this.fatal.push(`${jobId}: ${String(error)}`),
+    );
+    return this.#keep(this.jobMasters, jobId, { process, address, endpoint });
+  }
+
+  /** As SIGKILL: the process stops in the middle of whatever it was doing, and its connections break. */
+  crash(running: Running<unknown>): void {
+    this.trace.add(running.process.name, 'CRASH');
+    running.process.kill();
+    this.network.crash(running.address);
+  }
+
+  /** The resource manager that serves as leader at this moment; null when none does. */
+  leader(): Running<ResourceManager> | null {
+    for (const running of this.resourceManagers.values()) {
+      if (running.process.alive && running.endpoint.state === 'serving') return running;
+    }
+    return null;
+  }
+
+  #seeds(): string[] {
+    return this.#options.resourceManagers.map((id) => `${id}:1`);
+  }
+
+  #chance(what: string): SeededRandomness {
+    let mixed = this.#options.seed;
+    for (const letter of what) mixed = Math.imul(mixed ^ letter.charCodeAt(0), 0x01000193) >>> 0;
+    return new SeededRandomness(mixed, what);
+  }
+
+  #process(id: string): { process: SimulatedProcess; randomness: SeededRandomness; address: string } {
+    this.#started += 1;
+    const name = `${id}#${this.#started}`;
+    const process = new SimulatedProcess(name, this.clock, (what) => this.trace.add(name, what));
+    return { process, randomness: this.#chance(name), address: `${id}:1` };
+  }
+
+  #listen(process: SimulatedProcess, address: string, acceptor: Acceptor): void {
+    this.network.listen(address, process.acceptor(acceptor));
+  }
+
+  #journal(who: string): Journal {
+    return { record: (event, fields) => this.trace.logger(who).log('info', `journal ${event}`, fields) };
+  }
+
+  #keep<E>(map: Map<string, Running<E>>, id: string, running: Running<E>): Running<E> {
+    map.set(id, running);
+    return running;
+  }
+}
