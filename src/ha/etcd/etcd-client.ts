@@ -1,6 +1,5 @@
 import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { Etcd3, type IOptions } from 'etcd3';
-import type { Clock } from '../../runtime/clock.ts';
 import { toStoreError } from './etcd-errors.ts';
 
 /** Certificates for TLS in PEM; `ca` alone checks the server, `cert` and `key` also prove who we are. */
@@ -10,15 +9,8 @@ export interface EtcdTls {
   readonly key?: Buffer;
 }
 
-/** A user of etcd's own authentication. */
-export interface EtcdCredentials {
-  readonly username: string;
-  readonly password: string;
-}
-
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
 
-const LOGIN_TIMEOUT_MS = 1_000;
 const PING_INTERVAL_MS = 5_000;
 const PING_TIMEOUT_MS = 1_000;
 const LARGEST_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -46,20 +38,14 @@ class OncePolicy implements Policy {
 export const requireLeader: Interceptor = (options, nextCall) =>
   new InterceptingCall(nextCall(options), {
     start: (metadata, listener, next) => {
-      // etcd3 hands the same object to every call of a user.
       const marked = metadata.clone();
       marked.set('hasleader', 'true');
       next(marked, listener);
     },
   });
 
-/** An etcd3 client of exactly one member that sends each call once and never waits without an end. */
-export function connectTo(
-  url: string,
-  clock: Clock,
-  tls: EtcdTls | undefined,
-  credentials: EtcdCredentials | undefined,
-): Etcd3 {
+/** An etcd3 client of exactly one member that sends each call once. */
+export function connectTo(url: string, tls: EtcdTls | undefined): Etcd3 {
   const policy = new OncePolicy();
   const options: IOptions = {
     hosts: url,
@@ -81,10 +67,6 @@ export function connectTo(
       ...(tls.key !== undefined && { privateKey: tls.key }),
       ...(tls.cert !== undefined && { certChain: tls.cert }),
     };
-  }
-  if (credentials !== undefined) {
-    const callOptions = () => ({ deadline: clock.wallMs() + LOGIN_TIMEOUT_MS });
-    options.auth = { ...credentials, callOptions };
   }
   return new Etcd3(options);
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { StoreError, type CoordinationStore } from '../coordination-store.ts';
-import { connectTo, type EtcdCredentials, type EtcdTls } from './etcd-client.ts';
+import { connectTo, type EtcdTls } from './etcd-client.ts';
 import { EtcdEndpoint } from './etcd-endpoint.ts';
+import { EtcdLogin, type EtcdCredentials } from './etcd-login.ts';
 
 export interface EtcdStoreOptions {
   /** Client URLs of the members, `http://host:port` or `https://host:port`, at least one. */
@@ -34,8 +35,9 @@ export class EtcdCoordinationStore implements CoordinationStore {
   constructor(options: EtcdStoreOptions) {
     const [first, ...others] = options.endpoints.map((url) => {
       const checked = checkUrl(url, options.tls);
-      const client = connectTo(checked, options.clock, options.tls, options.credentials);
-      return new EtcdEndpoint(checked, client, options.clock);
+      const client = connectTo(checked, options.tls);
+      const login = new EtcdLogin(client, options.clock, options.credentials);
+      return new EtcdEndpoint(checked, client, login, options.clock);
     });
     if (first === undefined) throw new StoreError('rejected', 'There must be at least one etcd endpoint.');
     this.endpoints = [first, ...others];

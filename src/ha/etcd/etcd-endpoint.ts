@@ -1,3 +1,4 @@
+import type { CallOptions } from '@grpc/grpc-js';
 import type { Etcd3, ILeaseKeepAliveResponse } from 'etcd3';
 import type { Clock } from '../../runtime/clock.ts';
 import {
@@ -22,28 +23,27 @@ import {
 } from '../store-request.ts';
 import { decodeKeyValue, decodeTransaction, encodeRange, encodeTransaction } from './etcd-encoding.ts';
 import { toStoreError, toWatchEnd } from './etcd-errors.ts';
+import type { EtcdLogin } from './etcd-login.ts';
 import { closeStream, EtcdWatch } from './etcd-watch.ts';
 
 /** How much sooner than our own timer gRPC gives up, so that its better explanation of the failure arrives. */
 const GRPC_HEAD_START = 0.05;
 const CLOSED = 'the store was closed';
 
-interface CallOptions {
-  readonly deadline: number;
-}
-
 /** One etcd member through one etcd3 client. Closing it ends its calls and watches. */
 export class EtcdEndpoint implements StoreEndpoint {
   readonly name: string;
   readonly #client: Etcd3;
+  readonly #login: EtcdLogin;
   readonly #clock: Clock;
   readonly #abandon = new Set<(error: StoreError) => void>();
   readonly #watches = new Set<EtcdWatch>();
   #closed = false;
 
-  constructor(name: string, client: Etcd3, clock: Clock) {
+  constructor(name: string, client: Etcd3, login: EtcdLogin, clock: Clock) {
     this.name = name;
     this.#client = client;
+    this.#login = login;
     this.#clock = clock;
   }
 
@@ -80,11 +80,11 @@ export class EtcdEndpoint implements StoreEndpoint {
   }
 
   keepAlive(leaseId: bigint, timeoutMs: number): Promise<{ ttlSeconds: number }> {
-    return this.#call(timeoutMs, async (_options, onGiveUp) => {
+    return this.#call(timeoutMs, async ({ deadline: _, ...options }, onGiveUp) => {
       checkLeaseId(leaseId);
       // A stream for this one keepalive: one that got stuck cannot hold up the next. Our own deadline closes it;
       // gRPC's would make etcd3 throw the connection away.
-      const stream = await this.#client.leaseClient.leaseKeepAlive();
+      const stream = await this.#client.leaseClient.leaseKeepAlive(options);
       onGiveUp(() => closeStream(stream));
       const response = await new Promise<ILeaseKeepAliveResponse>((resolve, reject) => {
         stream.on('data', resolve);
@@ -116,7 +116,7 @@ export class EtcdEndpoint implements StoreEndpoint {
       checkKeyRange(range);
       checkStartRevision(startRevision);
       if (this.#closed) throw new StoreError('not-sent', CLOSED);
-      void watch.open(this.#client, range, startRevision);
+      void watch.open(this.#client, this.#login, range, startRevision);
     } catch (error) {
       this.#clock.schedule(0, () => watch.end(toWatchEnd(error)));
     }
@@ -163,7 +163,12 @@ export class EtcdEndpoint implements StoreEndpoint {
         else closeCall = close;
       };
       const deadline = this.#clock.wallMs() + timeoutMs * (1 - GRPC_HEAD_START);
-      send({ deadline }, onGiveUp).then(
+      const dispatch = async (): Promise<T> => {
+        const authorization = await this.#login.authorization();
+        if (settled) throw new StoreError('not-sent', 'given up before it was sent');
+        return send({ deadline, ...authorization }, onGiveUp);
+      };
+      dispatch().then(
         (value) => settle() && resolve(value),
         (error: unknown) => giveUp(toStoreError(error)),
       );

@@ -11,9 +11,9 @@ const SENTENCES: readonly (readonly [string, StoreErrorKind])[] = [
   ['etcdserver: lease already exists', 'lease-exists'],
   ['etcdserver: mvcc: required revision has been compacted', 'compacted'],
   ['etcdserver: mvcc: database space exceeded', 'no-space'],
-  // Refused before the proposal: too much is waiting to be applied, or the token is of an older set of users.
+  // Refused before the proposal: too much is waiting to be applied, or the token is not valid any more (`EtcdLogin`).
   ['etcdserver: too many requests', 'not-sent'],
-  ['etcdserver: revision of auth store is old', 'not-sent'],
+  ['etcdserver: the token is stale', 'not-sent'],
   // grpc-js: no connection was ever picked for the call, so not one byte of it left this process.
   ['14 UNAVAILABLE: No connection established', 'not-sent'],
   ['14 UNAVAILABLE: Channel closed before call started', 'not-sent'],

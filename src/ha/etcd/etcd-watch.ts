@@ -4,6 +4,7 @@ import type { KeyRange, Watch, WatchEnd, WatchListener } from '../coordination-s
 import { requireLeader } from './etcd-client.ts';
 import { decodeEvent, encodeKeyRange } from './etcd-encoding.ts';
 import { toWatchEnd } from './etcd-errors.ts';
+import type { EtcdLogin } from './etcd-login.ts';
 
 const OPENING_TIMEOUT_MS = 2_000;
 
@@ -30,18 +31,19 @@ export class EtcdWatch implements Watch {
   }
 
   /** Opens the stream; whatever goes wrong reaches the listener in a later turn. */
-  async open(client: Etcd3, range: KeyRange, startRevision: bigint): Promise<void> {
+  async open(client: Etcd3, login: EtcdLogin, range: KeyRange, startRevision: bigint): Promise<void> {
     this.#openingTimer = this.#clock.schedule(OPENING_TIMEOUT_MS, () =>
       this.end({ kind: 'lost', detail: `the watch did not stand after ${OPENING_TIMEOUT_MS} ms` }),
     );
     try {
-      // Renews an expired token, which a stream cannot, and finds out that the member has a quorum.
+      // A stale token makes a stream hang or be refused, a call is told so; and the member needs a quorum for it.
       await client.kv.range(
         { ...encodeKeyRange(range), count_only: true },
-        { deadline: this.#clock.wallMs() + OPENING_TIMEOUT_MS },
+        { deadline: this.#clock.wallMs() + OPENING_TIMEOUT_MS, ...(await login.authorization()) },
       );
+      const { interceptors = [] } = await login.authorization();
       if (this.#ended) return;
-      const stream = await client.watchClient.watch({ interceptors: [requireLeader] });
+      const stream = await client.watchClient.watch({ interceptors: [requireLeader, ...interceptors] });
       this.#attach(stream);
       stream.write({
         create_request: { ...encodeKeyRange(range), start_revision: startRevision.toString() },

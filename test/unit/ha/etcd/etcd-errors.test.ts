@@ -14,7 +14,7 @@ const SEEN: readonly (readonly [string, StoreErrorKind])[] = [
   ['3 INVALID_ARGUMENT: etcdserver: authentication failed, invalid user ID or password', 'rejected'],
   // Refused before they were proposed, or never sent at all.
   ['8 RESOURCE_EXHAUSTED: etcdserver: too many requests', 'not-sent'],
-  ['3 INVALID_ARGUMENT: etcdserver: revision of auth store is old', 'not-sent'],
+  ['16 UNAUTHENTICATED: etcdserver: the token is stale', 'not-sent'],
   [
     '14 UNAVAILABLE: No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
     'not-sent',
