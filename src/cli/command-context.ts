@@ -17,6 +17,10 @@ export interface CommandContext {
   readonly logStream: NodeJS.WritableStream;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP; from the first use on, these do not end the process by themselves. */
   interruption(): AbortSignal;
+  /** Aborts when such a signal comes once more, a second or later after the first: somebody is impatient. */
+  insistence(): AbortSignal;
+  /** From now on errors that nobody has caught go there. */
+  onUncaught(handler: (error: Error) => void): void;
   /** Ends the process at once. */
   exit(code: number): never;
 }

@@ -1,9 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { toProblem } from '../core/problem.ts';
 import type { CommandContext } from './command-context.ts';
+import { devCommand } from './commands/dev-command.ts';
 import { leaderCommand } from './commands/leader-command.ts';
 import { historyCommand, slotsCommand } from './commands/listing-commands.ts';
 import { drainCommand, forgetCommand, stepDownCommand } from './commands/order-commands.ts';
+import {
+  jobMasterCommand,
+  resourceManagerCommand,
+  taskExecutorCommand,
+} from './commands/process-commands.ts';
 import { statusCommand } from './commands/status-command.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import { readVersion } from './version.ts';
@@ -42,6 +48,12 @@ Settings come from flags, then QUARTERMASTER_… variables, then --config FILE.
 Exit codes: 0 done, 1 failed, 2 no leader or not reachable, 3 a guarantee is violated, 64 wrong usage.`,
     );
   const groups: Readonly<Record<string, readonly Command[]>> = {
+    'Run:': [
+      devCommand(context),
+      resourceManagerCommand(context),
+      taskExecutorCommand(context),
+      jobMasterCommand(context),
+    ],
     'Ask:': [statusCommand(context), leaderCommand(context), slotsCommand(context), historyCommand(context)],
     'Order:': [
       drainCommand(context, 'drain'),

@@ -45,7 +45,7 @@ export async function watchLeader(options: LeaderWatchOptions): Promise<void> {
       }
       if (signal.aborted) break;
     }
-    if (!reached) tell(null);
+    if (!reached && !signal.aborted) tell(null);
     await pause(clock, PAUSE_MS, signal);
   }
   await agent.destroy();

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { historyAnswer, slotsAnswer } from '../../http/answers.ts';
 import type { CommandContext } from '../command-context.ts';
 import { QuartermasterError } from '../../core/problem.ts';
@@ -37,6 +38,14 @@ export function slotsCommand(context: CommandContext): Command {
   });
 }
 
+/** What the record in etcd says of the end of a term; null in it while nobody has written it down. */
+const termEnd = z.object({
+  at: z.string().optional(),
+  reason: z.string().optional(),
+  evidence: z.string().optional(),
+  by: z.string().optional(),
+});
+
 const mostTerms = wholeNumber(1, 1_000);
 
 /** `quartermaster history`. */
@@ -55,15 +64,18 @@ export function historyCommand(context: CommandContext): Command {
       const history = await client.readAll('/v1/history', historyAnswer, (page) => page.history, limit.data);
       show({ history }, () =>
         formatTable(
-          ['TERM', 'RESOURCE MANAGER', 'CONFIRMED AT', 'ENDED', 'BY', 'EVIDENCE'],
-          history.map((row) => [
-            `${row.generation}-${row.epoch}`,
-            text(row['resourceManagerId']),
-            text(row['confirmedAt']),
-            text(row['reason'] ?? row['endReason']),
-            text(row['endedBy'] ?? row['by']),
-            text(row['evidence']),
-          ]),
+          ['TERM', 'RESOURCE MANAGER', 'CONFIRMED AT', 'ENDED AT', 'WHY', 'EVIDENCE', 'WRITTEN BY'],
+          history.map((row) => {
+            const end = termEnd.safeParse(row['ended']);
+            return [
+              `${row.generation}-${row.epoch}`,
+              text(row['resourceManagerId']),
+              row['neverConfirmed'] === true ? 'never' : text(row['confirmedAt']),
+              ...(end.success
+                ? [end.data.at, end.data.reason, end.data.evidence, end.data.by].map(cell)
+                : []),
+            ];
+          }),
         ),
       );
     },

@@ -15,7 +15,7 @@ import { placementProblems } from './network-rules.ts';
 import { refuse } from './resolve-settings.ts';
 import type { Setting, SettingValues } from './setting.ts';
 import { TIMING_SETTINGS } from './timing-settings.ts';
-import { hostOf, path, processName, toggle, wholeNumber } from './value-schemas.ts';
+import { hostOf, path, positiveNumber, processName, toggle, wholeNumber } from './value-schemas.ts';
 
 export const TASK_EXECUTOR_SETTINGS = {
   resourceManagers: RESOURCE_MANAGERS,
@@ -43,6 +43,12 @@ export const TASK_EXECUTOR_SETTINGS = {
     description: 'what used a slot ends with this process, so its slots are free at once after a restart',
     schema: toggle,
     fallback: false,
+  },
+  drainTimeoutMs: {
+    flag: 'drain-timeout-ms',
+    placeholder: 'MS',
+    description: 'at the end, wait no longer than this for held slots (default: until they are released)',
+    schema: positiveNumber.optional(),
   },
   provider: {
     flag: 'provider',

@@ -22,6 +22,8 @@ function context(environment: Record<string, string> = {}): CommandContext {
     isTerminal: false,
     logStream: process.stderr,
     interruption: () => new AbortController().signal,
+    insistence: () => new AbortController().signal,
+    onUncaught: () => {},
     exit: (code) => {
       throw new Error(`exit ${code}`);
     },

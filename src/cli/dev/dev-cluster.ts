@@ -1,0 +1,247 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { QuartermasterError } from '../../core/problem.ts';
+import type { Timing } from '../../core/timing.ts';
+import { overviewAnswer, probeAnswer } from '../../http/answers.ts';
+import { ClusterClient } from '../client/cluster-client.ts';
+import type { CommandContext } from '../command-context.ts';
+import { writeContextFile } from '../context-file.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { pause } from '../pause.ts';
+import type { DevValues } from '../settings/dev-settings.ts';
+import { ChildGuard } from './child-guard.ts';
+import { devPlan } from './dev-plan.ts';
+import { DEMO_JOB, devProcesses, type DevProcess } from './dev-processes.ts';
+import { EtcdCluster } from './etcd-cluster.ts';
+import { EtcdWatch } from './etcd-watch.ts';
+import { ProcessSupervisor, type ProcessEnd } from './process-supervisor.ts';
+
+export interface DevClusterOptions {
+  readonly context: CommandContext;
+  readonly values: DevValues;
+  readonly timing: Timing;
+  /** A process that dies is started again after a second. */
+  readonly restart: boolean;
+  /** Something worth a line for people. */
+  readonly onEvent: (line: string) => void;
+}
+
+const RESTART_DELAY_MS = 1_000;
+const STOP_TIMEOUT_MS = 5_000;
+const START_TIMEOUT_MS = 60_000;
+const POLL_MS = 50;
+
+/** One line of a job master: a slot that it got, or lost. */
+const jobLine = z.object({
+  event: z.enum(['granted', 'ended']),
+  allocationId: z.string(),
+  resourceId: z.string(),
+  slotNumber: z.int(),
+  grantNumber: z.int(),
+});
+type JobLine = z.infer<typeof jobLine>;
+
+/** A whole cluster of processes on this machine, and its end without remains. */
+export class DevCluster {
+  readonly #options: DevClusterOptions;
+  /** Aborts a start that is under way. */
+  readonly #stopping = new AbortController();
+  readonly #held = new Map<string, JobLine>();
+  /** Processes that have died and were not started again yet. */
+  readonly #restarting = new Set<string>();
+  #starting: Promise<void> = Promise.resolve();
+  #etcd: EtcdCluster | null = null;
+  #etcdWatch: EtcdWatch | null = null;
+  #guard: ChildGuard | null = null;
+  #supervisor: ProcessSupervisor | null = null;
+  #processes: readonly DevProcess[] = [];
+  #folder: string | null = null;
+  #contextFile: { remove(): void } | null = null;
+  #refused: QuartermasterError | null = null;
+
+  constructor(options: DevClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Client URLs of the etcd members. */
+  get etcdUrls(): readonly string[] {
+    return this.#etcd?.urls ?? [];
+  }
+
+  /** Where state and logs are. */
+  get folder(): string {
+    return this.#folder ?? '';
+  }
+
+  /** The processes of one role, with the numbers that they have now. */
+  processes(role: DevProcess['role']): { id: string; address: string; pid: number | null }[] {
+    return this.#processes
+      .filter((each) => each.role === role)
+      .map(({ id, address }) => ({ id, address: address ?? '', pid: this.#supervisor?.pid(id) ?? null }));
+  }
+
+  /** Slots that the job holds, `te-1/0 (grant 17)`. */
+  get heldSlots(): string[] {
+    return [...this.#held.values()]
+      .map((line) => `${line.resourceId}/${line.slotNumber} (grant ${line.grantNumber})`)
+      .toSorted();
+  }
+
+  /** Resolves when all is up: a leader, every worker registered, the job's slots granted. Rejects with why not. */
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  /** Ends every process in order, also in the middle of a start; afterwards nothing is left. Never rejects. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#starting.catch(() => {});
+    this.#contextFile?.remove();
+    this.#etcdWatch?.stop();
+    const supervisor = this.#supervisor;
+    if (supervisor !== null) {
+      // Jobs give their slots back while there is a leader to hear it; workers say goodbye to it.
+      for (const role of ['job-master', 'task-executor'] as const) {
+        await supervisor.stop(this.processes(role).map(({ id }) => id));
+      }
+      await supervisor.stopAll();
+    }
+    await this.#etcd?.stop();
+    await this.#guard?.release();
+    const temporary = this.#options.values.devDataDir === undefined ? this.#folder : null;
+    if (temporary !== null) await rm(temporary, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  async #start(): Promise<void> {
+    const { context, values, restart, timing } = this.#options;
+    const { devDataDir: dataDir, cluster } = values;
+    this.#folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'quartermaster-dev-')));
+    this.#guard = new ChildGuard(dataDir === undefined ? this.#folder : undefined);
+    const counts = { resourceManagers: values.devResourceManagers, taskExecutors: values.devTaskExecutors };
+    const plan = await devPlan(this.#folder, { cluster, ...counts }, context.randomness);
+    this.#etcd = await EtcdCluster.start({
+      members: values.devEtcdMembers === '3' ? 3 : 1,
+      dataDir: dataDir === undefined ? undefined : join(dataDir, 'etcd'),
+      clock: context.clock,
+    });
+    if (this.#stopping.signal.aborted) return;
+    const restartDelayMs = restart ? RESTART_DELAY_MS : null;
+    this.#etcdWatch = new EtcdWatch(this.#etcd, context.clock, restartDelayMs, this.#options.onEvent);
+    this.#supervisor = new ProcessSupervisor({
+      clock: context.clock,
+      guard: this.#guard,
+      restartDelayMs,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
+      onStart: (name, pid) => this.#started(name, pid),
+      onEnd: (end) => this.#ended(end),
+    });
+    this.#processes = devProcesses({
+      plan,
+      ...counts,
+      slots: values.devSlots,
+      jobSlots: values.devJobSlots,
+      etcdUrls: this.#etcd.urls,
+      folder: this.#folder,
+      timing,
+      logLevel: values.logLevel,
+      environment: context.environment,
+      onJobLine: (line) => this.#jobLine(line),
+    });
+    for (const { spec } of this.#processes) this.#supervisor.start(spec);
+    const resourceManagers = this.processes('resource-manager').map(({ address }) => address);
+    this.#contextFile = writeContextFile(context.environment, {
+      pid: process.pid,
+      cluster,
+      resourceManagers,
+    });
+    await this.#untilUp(resourceManagers);
+  }
+
+  async #untilUp(resourceManagers: readonly string[]): Promise<void> {
+    const { context } = this.#options;
+    const { clock } = context;
+    const { signal } = this.#stopping;
+    const endMs = clock.monotonicMs() + START_TIMEOUT_MS;
+    const client = new ClusterClient({ resourceManagers, timeoutMs: 1_000, clock });
+    try {
+      for (let missing = 'everything'; missing !== ''; ) {
+        await pause(clock, POLL_MS, signal);
+        if (signal.aborted) return;
+        if (this.#refused !== null) throw this.#refused;
+        if (clock.monotonicMs() > endMs) throw startFailure(missing);
+        missing = await this.#missing(client, resourceManagers);
+      }
+    } finally {
+      await client.close();
+    }
+  }
+
+  /** What the cluster still waits for; empty when it is up. */
+  async #missing(client: ClusterClient, resourceManagers: readonly string[]): Promise<string> {
+    const { devTaskExecutors, devSlots, devJobSlots } = this.#options.values;
+    const overview = await client.read('/v1/overview', overviewAnswer).catch(() => null);
+    if (overview === null) return 'a leader';
+    const ready = await Promise.all(resourceManagers.map((address) => this.#isReady(address)));
+    const unready = resourceManagers[ready.indexOf(false)];
+    if (unready !== undefined) return `the resource manager at ${unready}`;
+    if (overview.slots.total < devTaskExecutors * devSlots) return 'the task executors';
+    // A job that asks for more than there is waits for slots that somebody adds by hand.
+    const wanted = Math.min(devJobSlots, devTaskExecutors * devSlots);
+    return this.#held.size < wanted ? `the slots of the job (${this.#held.size} of ${wanted})` : '';
+  }
+
+  async #isReady(address: string): Promise<boolean> {
+    const { clock } = this.#options.context;
+    const client = new ClusterClient({ resourceManagers: [address], timeoutMs: 1_000, clock });
+    try {
+      await client.read('/readyz', probeAnswer);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await client.close();
+    }
+  }
+
+  #started(name: string, pid: number): void {
+    if (this.#restarting.delete(name)) this.#options.onEvent(`${name} runs again, process ${pid}`);
+  }
+
+  #ended({ name, pid, code, signal, restartInMs }: ProcessEnd): void {
+    this.#restarting.add(name);
+    if (name === DEMO_JOB) this.#held.clear();
+    if (code === EXIT_CODES.wrongUsage) this.#refused = refusal(name, this.#supervisor?.lastWords(name));
+    const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+    const next = restartInMs === null ? 'and stays down' : 'and is started again in a second';
+    this.#options.onEvent(`${name}, process ${pid}, ${how} ${next}`);
+  }
+
+  #jobLine(text: string): void {
+    let line: JobLine;
+    try {
+      line = jobLine.parse(JSON.parse(text));
+    } catch {
+      return;
+    }
+    const slot = `${line.resourceId}/${line.slotNumber}, grant ${line.grantNumber}`;
+    if (line.event === 'granted') {
+      this.#held.set(line.allocationId, line);
+      this.#options.onEvent(`${DEMO_JOB} got slot ${slot}`);
+    } else if (this.#held.delete(line.allocationId)) {
+      this.#options.onEvent(`${DEMO_JOB} has no longer slot ${slot}`);
+    }
+  }
+}
+
+function startFailure(missing: string): QuartermasterError {
+  const detail = `The cluster is not up after ${START_TIMEOUT_MS / 1_000} s: it waits for ${missing}.`;
+  return new QuartermasterError({ code: 'UNAVAILABLE', detail });
+}
+
+function refusal(name: string, words = ''): QuartermasterError {
+  const detail = `${name} refuses to start: ${words.split('\n').at(-1) ?? ''}`;
+  return new QuartermasterError({ code: 'INVALID', detail });
+}
