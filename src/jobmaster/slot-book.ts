@@ -1,9 +1,12 @@
 import type { AllocationId } from '../core/ids.ts';
 import type { SlotGrant } from '../core/messages/slots.ts';
-import type { Problem } from '../core/problem.ts';
+import type { Problem, ProblemCode } from '../core/problem.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
 import { SlotGathering, type RequestSlotsOptions } from './slot-gathering.ts';
 import { Slot } from './slot.ts';
+
+/** Answers that end an allocation id for good, while a new one may well be given a slot. */
+const ID_IS_OVER: ReadonlySet<ProblemCode> = new Set(['CANCELLED', 'CONFLICT']);
 
 /** What the user's wishes mean for the pool. */
 export interface SlotBookOwner {
@@ -80,7 +83,10 @@ export class SlotBook {
 
   requestFailed(id: AllocationId, problem: Problem): void {
     const gathering = this.#gatherings.get(id);
-    if (gathering !== undefined) this.#fail(gathering, problem);
+    if (gathering === undefined) return;
+    // The leader has ended that id, not the user's wish: it took this job master for gone, or the slot for refused.
+    if (ID_IS_OVER.has(problem.code)) this.#replace(gathering, id, problem);
+    else this.#fail(gathering, problem);
   }
 
   /** The slot is out of its user's hand; a request that still waits for others asks for another one. */
@@ -88,7 +94,7 @@ export class SlotBook {
     const slot = this.#slots.get(id);
     this.#slots.delete(id);
     const gathering = this.#gatherings.get(id);
-    if (gathering !== undefined) this.#replace(gathering, id);
+    if (gathering !== undefined) this.#replace(gathering, id, problem);
     slot?.end(problem);
   }
 
@@ -134,9 +140,10 @@ export class SlotBook {
     return promise;
   }
 
-  #replace(gathering: SlotGathering, id: AllocationId): void {
+  #replace(gathering: SlotGathering, id: AllocationId, problem: Problem): void {
+    if (!gathering.mayReplace) return this.#fail(gathering, problem);
     const replacement = this.#owner.mint();
-    gathering.lost(id, replacement);
+    gathering.replace(id, replacement);
     this.#gatherings.delete(id);
     this.#gatherings.set(replacement, gathering);
     const remainingMs = Math.max(0, gathering.deadlineMs - this.#owner.nowMs());

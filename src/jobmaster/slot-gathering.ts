@@ -13,6 +13,9 @@ export interface RequestSlotsOptions {
   readonly onSlot?: ((slot: Slot) => void) | undefined;
 }
 
+/** A bound against a cluster that takes every slot away again. */
+const MAX_REPLACEMENTS = 1_000;
+
 /** One call of `requestSlots` on its way: collects slots until all of them are in hand at the same time. */
 export class SlotGathering {
   readonly profile: ResourceProfile;
@@ -23,6 +26,7 @@ export class SlotGathering {
   readonly #waiting = new Set<AllocationId>();
   readonly #slots = new Map<AllocationId, Slot>();
   readonly #onAbort: () => void;
+  #replacements = 0;
   #settled = false;
   #resolve: (slots: Slot[]) => void = () => {};
   #reject: (error: QuartermasterError) => void = () => {};
@@ -69,8 +73,15 @@ export class SlotGathering {
     this.#resolve([...this.#slots.values()]);
   }
 
-  /** A slot was lost before all were in hand; `replacement` is waited for instead. */
-  lost(id: AllocationId, replacement: AllocationId): void {
+  /** Whether one that came to nothing may still be asked for under a new id. */
+  get mayReplace(): boolean {
+    return this.#replacements < MAX_REPLACEMENTS;
+  }
+
+  /** `replacement` is waited for instead of an allocation that was lost before all were in hand. */
+  replace(id: AllocationId, replacement: AllocationId): void {
+    this.#replacements += 1;
+    this.#waiting.delete(id);
     this.#slots.delete(id);
     this.#waiting.add(replacement);
   }

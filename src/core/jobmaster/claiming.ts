@@ -36,25 +36,31 @@ const CLAIM_AGAIN: ReadonlySet<ProblemCode> = new Set([
   'REQUEST_TIMEOUT',
 ]);
 
-/** Takes a grant of the leader: the first one wins, every other one is refused. */
+/** Takes a grant of the leader: the first one wins; another one waits until that is decided. */
 export function takeGrant(state: PoolState, grant: SlotGrant, nowMs: number): void {
   const allocation = state.allocations.get(grant.allocationId);
   if (allocation === undefined) return state.refuse(grant, nowMs);
   const { phase } = allocation;
   switch (phase.kind) {
     case 'waiting':
-      return beginClaim(state, allocation, grant, nowMs, nowMs);
+      if (allocation.gone !== leaseText(grant)) beginClaim(state, allocation, grant, nowMs, nowMs);
+      return;
     case 'claiming':
+      if (leaseText(phase.grant) === leaseText(grant)) return moveTo(state, phase, grant);
+      return defer(state, allocation, grant, nowMs);
     case 'held':
-      if (leaseText(phase.grant) !== leaseText(grant)) return state.refuse(grant, nowMs);
-      return moveTo(state, phase, grant);
-    case 'withdrawing': {
-      if (phase.key === leaseText(grant)) return;
-      const before = allocation.deferred?.grant;
-      if (before !== undefined && leaseText(before) !== leaseText(grant)) state.refuse(before, nowMs);
-      allocation.deferred = { grant, receivedMs: nowMs };
-    }
+      if (leaseText(phase.grant) === leaseText(grant)) return moveTo(state, phase, grant);
+      return state.refuse(grant, nowMs);
+    case 'withdrawing':
+      if (phase.key !== leaseText(grant)) defer(state, allocation, grant, nowMs);
   }
+}
+
+/** Keeps the newest grant; the leader has given up the one before it. */
+function defer(state: PoolState, allocation: PooledAllocation, grant: SlotGrant, nowMs: number): void {
+  const before = allocation.deferred?.grant;
+  allocation.deferred = { grant, receivedMs: nowMs };
+  if (before !== undefined && leaseText(before) !== leaseText(grant)) state.refuse(before, nowMs);
 }
 
 /** Sends what is due of the claims at connected task executors. */
@@ -91,8 +97,9 @@ export function claimAnswered(
   } else if (HOLDS_NOTHING.has(code)) {
     state.recordLease('claim-refused', claim.grant, { code });
     dropClaim(state, claim);
-    state.reject(claim.grant, 'unreachable');
-    state.wait(allocation);
+    // Its reports tell the leader. The request is told again, in case they already have.
+    allocation.gone = leaseText(claim.grant);
+    askAgain(state, allocation, nowMs);
   } else if (CLAIM_AGAIN.has(code)) {
     claim.retryAtMs = nowMs + state.peerOf(claim.grant).claimRetryMs(claim.failures);
     claim.failures += 1;
@@ -113,7 +120,7 @@ export function giveUpClaim(
   const key = abandonClaim(state, claim, nowMs);
   if (key === null) {
     state.reject(grant, 'unreachable');
-    state.wait(allocation);
+    askAgain(state, allocation, nowMs);
   } else {
     allocation.phase = { kind: 'withdrawing', key };
   }
@@ -138,13 +145,17 @@ export function withdrawalOver(state: PoolState, withdrawal: Withdrawal, nowMs: 
   const allocation = state.allocations.get(grant.allocationId);
   if (allocation?.phase.kind !== 'withdrawing' || allocation.phase.key !== key) return;
   state.reject(grant, 'unreachable');
-  state.wait(allocation);
+  askAgain(state, allocation, nowMs);
+}
+
+/** The allocation has no slot: it is asked for again, unless another grant has come meanwhile. */
+export function askAgain(state: PoolState, allocation: PooledAllocation, nowMs: number): void {
   const { deferred } = allocation;
+  state.wait(allocation);
   allocation.deferred = null;
-  if (deferred === null) return;
-  const fresh = nowMs < deferred.receivedMs + state.timing.unclaimedMs * GIVE_UP_SHARE;
+  // An older one is told again, should the leader still mean it.
+  const fresh = deferred !== null && nowMs < deferred.receivedMs + state.timing.unclaimedMs * GIVE_UP_SHARE;
   if (fresh) beginClaim(state, allocation, deferred.grant, deferred.receivedMs, nowMs);
-  else state.refuse(deferred.grant, nowMs);
 }
 
 function beginClaim(
@@ -192,6 +203,9 @@ function claimed(
   peer.renewAfter(sentMs, durationMs);
   state.recordLease('slot-claimed', grant, { sentMs, deadlineMs });
   if (sentMs < state.latchedAtMs) peer.renewNow(nowMs);
+  const { deferred } = allocation;
+  allocation.deferred = null;
+  if (deferred !== null) state.refuse(deferred.grant, nowMs);
   showIfProved(state, held, nowMs);
 }
 

@@ -44,8 +44,10 @@ export interface PooledAllocation {
   /** When the user stops waiting. */
   readonly deadlineMs: number;
   phase: Phase;
-  /** A grant that came while another one is being withdrawn. */
+  /** The newest grant that came while another one was being claimed or withdrawn. */
   deferred: { readonly grant: SlotGrant; readonly receivedMs: number } | null;
+  /** The grant that its task executor last proved not to hold: not claimed again, however often it is told. */
+  gone: string | null;
 }
 
 /** A lease that this job master does not use (any more) and that its task executor is still to be told about. */

@@ -154,7 +154,14 @@ export class SlotPool {
     const state = this.#state;
     const deadlineMs = nowMs + event.timeoutMs;
     for (const { allocationId: id, profile } of event.requests) {
-      state.allocations.set(id, { id, profile, deadlineMs, phase: { kind: 'waiting' }, deferred: null });
+      state.allocations.set(id, {
+        id,
+        profile,
+        deadlineMs,
+        phase: { kind: 'waiting' },
+        deferred: null,
+        gone: null,
+      });
       state.record('slot-requested', { allocationId: id });
       state.requests.send(id);
     }

@@ -46,6 +46,9 @@ describe('a slot pool that claims', () => {
   it('takes the first grant and refuses every other', () => {
     t.grant(grantFor('a'));
     t.grant(grantFor('a', { te: 'other', number: 7 }));
+    t.connect('te');
+    expect(t.all('claimSlot').map((effect) => effect.peer)).to.deep.equal(['te@te:1']);
+    t.answerClaim();
     expect(t.last('rejectSlot')).to.deep.equal({
       type: 'rejectSlot',
       allocationId: 'a',
@@ -54,10 +57,20 @@ describe('a slot pool that claims', () => {
       reason: 'not-wanted',
     });
     t.connect('other');
-    expect(t.all('claimSlot')).to.deep.equal([]);
+    expect(t.all('claimSlot')).to.have.length(1);
     expect(t.last('releaseLeases')).to.deep.include({ peer: 'other@other:1' });
+  });
+
+  it('claims the other grant when the first one comes to nothing', () => {
+    t.grant(grantFor('a'));
+    t.grant(grantFor('a', { te: 'other' }));
     t.connect('te');
-    expect(t.all('claimSlot').map((effect) => effect.peer)).to.deep.equal(['te@te:1']);
+    t.connect('other');
+    expect(t.all('claimSlot')).to.have.length(1);
+    t.answerClaim('UNKNOWN_ALLOCATION');
+    t.connect('other');
+    expect(t.last('claimSlot').peer).to.equal('other@other:1');
+    expect(t.all('rejectSlot')).to.deep.equal([]);
   });
 
   it('refuses another grant for a slot in hand and keeps the slot', () => {
@@ -132,7 +145,7 @@ describe('a slot pool that claims', () => {
     expect(t.last('requestSlots').requests.map((request) => request.allocationId)).to.deep.equal(['a']);
   });
 
-  it('refuses a grant that went stale while another one was withdrawn', () => {
+  it('does not claim a grant that went stale while another one was withdrawn before it is told again', () => {
     t.grant(grantFor('a'));
     t.connect();
     t.answerClaim('NO_ANSWER');
@@ -140,17 +153,22 @@ describe('a slot pool that claims', () => {
     t.grant(grantFor('a', { te: 'other' }));
     t.pass(6_000);
     t.answerRelease();
-    expect(t.all('rejectSlot').map((effect) => effect.reason)).to.deep.equal(['unreachable', 'not-wanted']);
     expect(t.all('claimSlot').every((effect) => effect.peer === 'te@te:1')).to.equal(true);
+    t.grant(grantFor('a', { te: 'other' }));
+    t.connect('other');
+    expect(t.last('claimSlot').peer).to.equal('other@other:1');
   });
 
   it('asks again at once when the task executor does not know the grant', () => {
     t.grant(grantFor('a'));
     t.connect();
     t.answerClaim('UNKNOWN_ALLOCATION');
-    expect(t.last('rejectSlot').reason).to.equal('unreachable');
     expect(t.last('requestSlots').requests[0]).to.deep.include({ allocationId: 'a', excluded: [] });
     expect(t.all('releaseLeases')).to.deep.equal([]);
+    expect(t.grant(grantFor('a')), 'the same grant, told again').to.deep.equal([]);
+    t.grant(grantFor('a', { number: 2 }));
+    t.connect();
+    expect(t.last('claimSlot').lease.grantNumber).to.equal(2);
   });
 
   it('withdraws a claim that failed without proof that it had no effect', () => {

@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import type { QuartermasterError } from '../../../src/core/problem.ts';
+import { JobMaster } from '../../../src/jobmaster/job-master.ts';
+import { settle } from '../../simulation/virtual-clock.ts';
+import { TestingJobCluster, Watched } from '../../support/testing-job-cluster.ts';
+import { tokenOf } from '../../support/testing-leader.ts';
+import { problemOf } from '../../support/testing-slot-pool.ts';
+
+describe('a job master that registers', () => {
+  let c: TestingJobCluster;
+
+  beforeEach(() => {
+    c = new TestingJobCluster();
+  });
+
+  it('waits for a leader among all resource managers', async () => {
+    const job = new Watched(JobMaster.register(c.options, c.environment));
+    await c.clock.advance(10_000);
+    expect(job.settled).to.equal(false);
+    c.two.lead(7);
+    await c.clock.until(() => job.settled);
+    expect(job.value?.jobId).to.equal('job');
+    expect(c.two.received('registerJobMaster')[0]?.token).to.deep.equal(tokenOf(7));
+    expect(c.journal.events).to.deep.equal(['token-adopted']);
+  });
+
+  it('rejects with NO_LEADER when none acknowledges it in time, and ends all connections', async () => {
+    const job = new Watched(JobMaster.register({ ...c.options, timeoutMs: 3_000 }, c.environment));
+    await c.clock.advance(3_000);
+    expect(job.code).to.equal('NO_LEADER');
+    await c.clock.advance(1);
+    expect([c.one.channels.size, c.two.channels.size]).to.deep.equal([0, 0]);
+  });
+
+  it('rejects with the fields that are wrong', async () => {
+    const job = new Watched(JobMaster.register({ ...c.options, jobId: '', cluster: 'C!' }, c.environment));
+    await settle();
+    const { problem } = job.error as QuartermasterError;
+    expect(problem.fields?.map((field) => field.field)).to.deep.equal(['jobId', 'cluster']);
+  });
+
+  it('rejects with what the leader refuses it for', async () => {
+    c.one.token = tokenOf(1);
+    c.one.script.set('registerJobMaster', problemOf('FORBIDDEN'));
+    const job = new Watched(JobMaster.register(c.options, c.environment));
+    await c.clock.advance(1_000);
+    expect(job.code).to.equal('FORBIDDEN');
+  });
+
+  it('registers again and again with a leader that does not answer, and once it does, is registered', async () => {
+    c.one.token = tokenOf(1);
+    c.one.script.set('registerJobMaster', 'silent');
+    const job = new Watched(JobMaster.register(c.options, c.environment));
+    await c.clock.advance(20_000);
+    c.one.script.clear();
+    await c.clock.until(() => job.settled);
+    expect(c.one.received('registerJobMaster').length).to.be.greaterThan(2);
+  });
+
+  it('gives up when its signal aborts', async () => {
+    const abort = new AbortController();
+    const job = new Watched(JobMaster.register({ ...c.options, signal: abort.signal }, c.environment));
+    await c.clock.advance(100);
+    abort.abort();
+    await c.clock.advance(100);
+    expect(job.code).to.equal('CANCELLED');
+  });
+});
