@@ -157,6 +157,9 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#working = true;
     try {
       for (let next = this.#tasks.shift(); next !== undefined; next = this.#tasks.shift()) next();
+    } catch (error) {
+      // The rules themselves are broken: nothing may rest on them any more.
+      this.#contender?.handleError(toError(error));
     } finally {
       this.#working = false;
     }
@@ -184,7 +187,7 @@ export class StoreLeaderElection implements LeaderElectionService {
     try {
       call(contender);
     } catch (error) {
-      contender.handleError(error instanceof Error ? error : new Error(String(error)));
+      contender.handleError(toError(error));
     }
   }
 
@@ -306,4 +309,8 @@ export class StoreLeaderElection implements LeaderElectionService {
     }
     for (const { resolve } of this.#stopping.splice(0)) resolve();
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
