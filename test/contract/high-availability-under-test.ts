@@ -69,6 +69,13 @@ export class ElectionScene {
 
   /** Joins the election and waits until it is in line. */
   async join(name: string): Promise<Participant> {
+    const participant = this.begin(name);
+    await this.until(`${name} is in line`, () => this.lineOf(participant).includes(name));
+    return participant;
+  }
+
+  /** Joins the election. */
+  begin(name: string): Participant {
     const logger = new TestingLogger();
     const services = this.#under.services(this.options(name, logger));
     const election = services.leaderElection();
@@ -76,7 +83,6 @@ export class ElectionScene {
     const participant = { id: name as ResourceManagerId, services, election, contender, logger };
     this.participants.push(participant);
     election.start(contender);
-    await this.until(`${name} is in line`, () => this.lineOf(participant).includes(name));
     return participant;
   }
 

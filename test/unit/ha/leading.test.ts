@@ -1,0 +1,214 @@
+import { expect } from 'chai';
+import type { GuardedOutcome, GuardedWrite, Leadership } from '../../../src/ha/leader-election.ts';
+import type { Participant } from '../../contract/high-availability-under-test.ts';
+import { SimulatedElection, TTL_MS } from '../../support/simulated-election.ts';
+
+describe('a leader', () => {
+  let simulated: SimulatedElection;
+  let leader: Participant;
+  let leadership: Leadership;
+  let standby: Participant;
+
+  beforeEach(async () => {
+    simulated = new SimulatedElection();
+    const first = await simulated.leader();
+    leader = first.participant;
+    leadership = first.leadership;
+    standby = await simulated.scene.join('rm-2');
+  });
+
+  afterEach(() => simulated.scene.end());
+
+  /** How long, from now on, until the standby leads; fails when the old leader may serve beside it. */
+  async function failoverMs(): Promise<number> {
+    const { scene, clock } = simulated;
+    const beganMs = clock.monotonicMs();
+    await scene.until('the standby leads', () => {
+      const led = standby.contender.leadership !== null;
+      if (led) expect(leadership.mayServe()).to.equal(false);
+      return led;
+    });
+    return clock.monotonicMs() - beganMs;
+  }
+
+  describe('cut off from etcd', () => {
+    it('is suspended at its serving deadline, steps down at its lease deadline, and is not missed before', async () => {
+      const { etcd, clock } = simulated;
+      etcd.block('rm-1');
+      await clock.advance(401);
+      expect(leadership.mayServe()).to.equal(false);
+      expect(leadership.current).to.equal(true);
+      expect(leader.contender.calls.at(-1)).to.equal('suspended');
+      const tookMs = await failoverMs();
+      expect(leader.contender.calls.at(-1)).to.equal('revoke: lease deadline passed');
+      expect(tookMs).to.be.below(TTL_MS + 1_500);
+      expect(standby.contender.terms[0]!.token.epoch > leadership.token.epoch).to.equal(true);
+    });
+
+    it('serves again under the same epoch when etcd is back before the lease deadline', async () => {
+      const { etcd, clock } = simulated;
+      for (const name of ['etcd-1', 'etcd-2']) etcd.setCondition(name, 'silent');
+      await clock.advance(1_500);
+      expect(leadership.mayServe()).to.equal(false);
+      for (const name of ['etcd-1', 'etcd-2']) etcd.setCondition(name, 'up');
+      await clock.advance(300);
+      expect(leadership.mayServe()).to.equal(true);
+      expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed', 'suspended', 'serving']);
+    });
+
+    it('is not fooled by a member that answers from its own store', async () => {
+      const { etcd, clock } = simulated;
+      etcd.setCondition('etcd-2', 'silent');
+      etcd.setCondition('etcd-3', 'silent');
+      await clock.advance(600);
+      expect(leadership.mayServe()).to.equal(false);
+    });
+
+    it('finds a leader again when etcd was gone for longer than a lease', async () => {
+      const { etcd, clock, scene } = simulated;
+      for (const name of ['etcd-1', 'etcd-2']) etcd.setCondition(name, 'down');
+      await clock.advance(5 * TTL_MS);
+      expect(leadership.current).to.equal(false);
+      for (const name of ['etcd-1', 'etcd-2']) etcd.setCondition(name, 'up');
+      const led = (): boolean =>
+        scene.participants.some(({ contender }) => contender.leadership?.mayServe() === true);
+      await scene.until('somebody leads', led, TTL_MS + 2_000);
+    });
+
+    for (const condition of ['down', 'silent', 'cut-off'] as const) {
+      it(`serves on without a gap when one member is ${condition}`, async () => {
+        const { etcd, clock } = simulated;
+        for (const name of etcd.memberNames) {
+          etcd.setCondition(name, condition);
+          await clock.advance(5_000);
+          etcd.setCondition(name, 'up');
+          await clock.advance(2_000);
+        }
+        expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed']);
+        expect(standby.contender.calls).to.deep.equal([]);
+      });
+    }
+  });
+
+  it('gives up leadership by itself when its loop hangs', async () => {
+    leader.contender.onProbe = () => {};
+    const tookMs = await failoverMs();
+    expect(leader.contender.calls).to.include.members(['suspended', 'revoke: lease deadline passed']);
+    expect(tookMs).to.be.below(TTL_MS);
+  });
+
+  it('may not serve in the turn in which it wakes from a pause', async () => {
+    const { clock } = simulated;
+    clock.freeze(450);
+    expect(leadership.mayServe()).to.equal(false);
+    await clock.advance(200);
+    expect(leadership.mayServe()).to.equal(true);
+  });
+
+  it('may not serve after its machine slept, until a check begun afterwards came back', async () => {
+    const { clock, scene } = simulated;
+    clock.jumpWall(60_000);
+    expect(leadership.mayServe()).to.equal(false);
+    await scene.until('it serves again', () => leadership.mayServe());
+    expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed', 'suspended', 'serving']);
+  });
+
+  it('answers a challenge by deleting it, and serves on', async () => {
+    const { etcd, scene, clock } = simulated;
+    const key = scene.keys.challenge(1, leadership.token.epoch);
+    etcd.putKey(key, '{}');
+    await clock.advance(200);
+    expect(simulated.value(key)).to.equal(undefined);
+    await clock.advance(1_000);
+    expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed']);
+  });
+
+  describe('writing', () => {
+    const key = '/quartermaster/simulated/task-executors/te-1';
+    const create: GuardedWrite = {
+      alsoIf: [{ key, target: 'create', result: '==', operand: 0n }],
+      operations: [{ type: 'put', key, value: 'mine' }],
+      readBack: [{ type: 'range', key }],
+    };
+
+    it('commits under its own key', async () => {
+      const outcome = await simulated.scene.answer(leadership.write(create));
+      expect(outcome.kind).to.equal('committed');
+      expect(simulated.value(key)).to.equal('mine');
+    });
+
+    it('shows the caller its own value when an earlier copy committed and its answer was lost', async () => {
+      simulated.etcd.loseAnswer({ client: 'rm-1', where: simulated.writes(key) });
+      const outcome = await simulated.scene.answer(leadership.write(create));
+      expect(outcome.kind).to.equal('refused');
+      expect(readBack(outcome)).to.equal('mine');
+    });
+
+    it('shows the caller what stands there when another condition did not hold', async () => {
+      simulated.etcd.putKey(key, 'theirs');
+      const outcome = await simulated.scene.answer(leadership.write(create));
+      expect(outcome.kind).to.equal('refused');
+      expect(readBack(outcome)).to.equal('theirs');
+    });
+
+    it('is told that it is deposed when its key is gone, and revokes', async () => {
+      const { etcd, scene } = simulated;
+      // Neither the watch nor a check tells it first.
+      etcd.block('rm-1', 'etcd-1');
+      const challenge = scene.keys.challenge(1, leadership.token.epoch);
+      for (let check = 0; check < 20; check++) etcd.loseCall({ where: simulated.reads(challenge) });
+      etcd.deleteKey((await scene.line())[0]!.key);
+      expect(await scene.answer(leadership.write(create))).to.deep.equal({ kind: 'deposed' });
+      expect(simulated.value(key)).to.equal(undefined);
+      expect(leadership.current).to.equal(false);
+      expect(leader.contender.calls).to.include('revoke: candidate key gone');
+    });
+
+    it('is never carried out by a copy that was held back until after the term', async () => {
+      const { etcd, scene } = simulated;
+      const held = Array.from({ length: 50 }, () =>
+        etcd.holdBack({ client: 'rm-1', where: simulated.writes(key) }),
+      );
+      const writing = leadership.write(create);
+      await scene.until('it was sent', () => held[0]!.arrived);
+      etcd.deleteKey((await scene.line())[0]!.key);
+      expect((await scene.answer(writing)).kind).to.equal('abandoned');
+      await scene.untilLeads(standby);
+      for (const copy of held) copy.commit();
+      expect(simulated.value(key)).to.equal(undefined);
+    });
+
+    it('is abandoned when the term is over', async () => {
+      const { scene } = simulated;
+      await scene.answer(leader.election.resign({ reason: 'asked' }));
+      expect((await scene.answer(leadership.write(create))).kind).to.equal('abandoned');
+    });
+  });
+
+  it('closes the open term of its predecessor and drops the oldest beyond a thousand', async () => {
+    const { etcd, scene } = simulated;
+    for (let epoch = 1n; epoch <= 1_020n; epoch++) {
+      const row = {
+        resourceManagerId: 'rm-0',
+        leaderSessionId: `s-${epoch}`,
+        generation: 0,
+        epoch: `${epoch}`,
+      };
+      const ended = { at: '', reason: 'old', evidence: '', by: 'rm-0' };
+      etcd.putKey(scene.keys.historyRow(0, epoch), JSON.stringify({ ...row, confirmedAt: '', ended }));
+    }
+    etcd.deleteKey((await scene.line())[0]!.key);
+    await scene.untilLeads(standby);
+    const rows = await scene.history();
+    expect(rows).to.have.length(1_000);
+    expect(rows[0]?.epoch).to.equal(23n);
+    expect(rows.at(-2)?.ended).to.deep.include({ reason: 'lost', by: 'rm-2' });
+    expect(rows.at(-1)).to.deep.include({ resourceManagerId: 'rm-2', ended: null });
+  });
+});
+
+function readBack(outcome: GuardedOutcome): string | undefined {
+  if (outcome.kind !== 'refused') return undefined;
+  const [result] = outcome.results;
+  return result?.type === 'range' ? result.keyValues[0]?.value : undefined;
+}
