@@ -46,7 +46,7 @@ function allSteps(): Step[] {
     .sort();
   const slow = files.filter((file) => SLOW.test(file));
   const quick = files.filter((file) => !SLOW.test(file));
-  const check = { timeoutMs: 60_000, tap: false };
+  const check = { timeoutMs: 120_000, tap: false };
   return [
     { name: 'format', program: `${BIN}/biome`, programArguments: ['format', '.'], ...check },
     { name: 'lint', program: `${BIN}/oxlint`, programArguments: ['--type-aware'], ...check },
