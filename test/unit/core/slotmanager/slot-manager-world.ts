@@ -1,13 +1,13 @@
 import type { AllocationId, LeaderSessionId } from '../../../../src/core/ids.ts';
-import { fits, type ResourceProfile } from '../../../../src/core/resource-profile.ts';
+import type { ResourceProfile } from '../../../../src/core/resource-profile.ts';
 import { createSlotManager } from '../../../../src/core/slotmanager/create-slot-manager.ts';
 import type {
   SlotManager,
   SlotManagerEffect,
   SlotManagerEvent,
-  SlotView,
 } from '../../../../src/core/slotmanager/slot-manager-events.ts';
 import { DEFAULT_TIMING } from '../../../../src/core/timing.ts';
+import { checkCounts, checkNobodyWaitsForAFreeSlot, checkOnePlace } from './slot-manager-invariants.ts';
 import { type Call, MODEL_JOB, MODEL_MASTER, ModelTaskExecutor } from './task-executor-population.ts';
 
 const SMALL: ResourceProfile = { cpuCores: 1, memoryMB: 512, extended: {} };
@@ -146,52 +146,16 @@ export class SlotManagerWorld {
 
   check(): void {
     const views = [...this.manager.slots()];
-    this.#checkCounts(views);
-    this.#checkOnePlace(views);
-    this.#checkNobodyWaitsForAFreeSlot(views);
-  }
-
-  #checkCounts(views: SlotView[]): void {
-    const counts = this.manager.slotCounts();
-    const seen = { total: views.length, free: 0, requested: 0, allocated: 0, quarantined: 0, unknown: 0 };
-    for (const { state } of views) seen[state]++;
-    if (JSON.stringify(counts) !== JSON.stringify(seen))
-      throw new Error(`counts ${JSON.stringify(counts)}, but slots ${JSON.stringify(seen)}`);
-    const places = new Set(views.map((view) => `${view.resourceId}/${view.slotNumber}`));
-    if (places.size !== views.length) throw new Error('a slot is in the books twice');
-  }
-
-  #checkOnePlace(views: SlotView[]): void {
-    const places = new Map<AllocationId, SlotView>();
-    for (const view of views) {
-      const { allocationId } = view;
-      if ((allocationId === null) !== (view.state === 'free') && view.state !== 'unknown')
-        throw new Error(`${view.resourceId}/${view.slotNumber} is ${view.state} of ${allocationId}`);
-      if (allocationId === null || view.beingFreed) continue;
-      if (places.has(allocationId))
-        throw new Error(`${allocationId} has two slots and neither is being freed`);
-      places.set(allocationId, view);
-    }
-  }
-
-  #checkNobodyWaitsForAFreeSlot(views: SlotView[]): void {
+    checkCounts(this.manager, views);
+    checkOnePlace(views);
     const placed = new Set(views.map((view) => view.allocationId));
-    const waiting = [...this.asks].filter(
-      ([id, ask]) => !ask.ended && !ask.told && !placed.has(id) && ask.deadlineMs > this.nowMs,
+    const waiting = [...this.asks].flatMap(([id, ask]) =>
+      ask.ended || ask.told || placed.has(id) || ask.deadlineMs <= this.nowMs ? [] : [{ id, ...ask }],
     );
-    if (waiting.length > this.manager.pendingRequests())
-      throw new Error(`${waiting.length} must wait, but ${this.manager.pendingRequests()} do`);
-    const draining = new Set(
-      [...this.manager.taskExecutors()].flatMap((view) => (view.draining ? [view.resourceId] : [])),
-    );
-    for (const view of views) {
-      const quiet =
-        this.nowMs - (this.#troubleMs.get(view.resourceId) ?? -Infinity) > LONGER_THAN_BACK_OFF_MS;
-      if (view.state !== 'free' || draining.has(view.resourceId) || !quiet) continue;
-      for (const [id, ask] of waiting)
-        if (fits(view.profile, ask.profile))
-          throw new Error(`${id} waits while ${view.resourceId}/${view.slotNumber} is free`);
-    }
+    checkNobodyWaitsForAFreeSlot(this.manager, views, waiting, (resourceId) => {
+      const troubleMs = this.#troubleMs.get(resourceId) ?? -Infinity;
+      return this.nowMs - troubleMs > LONGER_THAN_BACK_OFF_MS;
+    });
   }
 
   #send(event: SlotManagerEvent): void {
@@ -355,7 +319,7 @@ export class SlotManagerWorld {
     const { resourceId, instanceId } = executor;
     executor.connected = true;
     this.#troubleMs.set(resourceId, this.nowMs);
-    for (const call of [...this.#underWay.values()])
+    for (const call of this.#underWay.values())
       if (call.resourceId === resourceId && call.instanceId !== instanceId)
         this.#underWay.delete(call.instanceId);
     const report = executor.fullReport();
