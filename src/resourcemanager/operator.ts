@@ -35,7 +35,7 @@ export interface OperatorSurroundings {
   /** Why this process takes no orders at the moment, leading or not; null when it does. */
   readonly goingAway: () => Problem | null;
   readonly notLeader: () => Problem;
-  readonly readHistory: () => Promise<HistoryRow[]>;
+  readonly readHistory: (page: PageRequest) => Promise<Page<HistoryRow>>;
   readonly resign: (reason: string, to: ResourceManagerId | null) => Promise<void>;
   /** Runs it in the mailbox, after whatever came before. */
   readonly post: (event: () => void) => void;
@@ -92,12 +92,7 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
     if (this.#around.term() === null && this.leader() !== null) {
       throw new QuartermasterError(this.#around.notLeader());
     }
-    const rows = await this.#around.readHistory();
-    const keyOf = ({ generation, epoch }: HistoryRow): string => `${generation}-${epoch}`;
-    const from = page.after === null ? 0 : rows.findIndex((row) => keyOf(row) === page.after) + 1;
-    const part = rows.slice(from, from + page.limit);
-    const last = part.at(-1);
-    return { rows: part, next: from + part.length < rows.length && last !== undefined ? keyOf(last) : null };
+    return this.#around.readHistory(page);
   }
 
   async stepDown(order: { readonly to: ResourceManagerId | null; readonly reason: string }): Promise<void> {

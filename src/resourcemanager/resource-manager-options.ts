@@ -10,6 +10,7 @@ import type { FatalHandler } from '../runtime/fatal.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Prover } from '../runtime/prover.ts';
 import type { Randomness } from '../runtime/randomness.ts';
+import type { WorkerLimits } from './worker-pool.ts';
 import type { WorkerProvider } from './worker-provider.ts';
 
 /** Makes the books of one term. */
@@ -40,6 +41,8 @@ export interface ResourceManagerOptions {
   readonly slotManagerFactory?: SlotManagerFactory;
   /** Null: nobody starts task executors but people. */
   readonly workerProvider: WorkerProvider | null;
+  /** `DEFAULT_WORKER_LIMITS` unless given. */
+  readonly workerLimits?: WorkerLimits;
   /** Called once, with whatever makes going on impossible. */
   readonly onFatal: FatalHandler;
 }

@@ -1,8 +1,9 @@
-import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
+import type { LeaderSessionId, ResourceId, ResourceManagerId } from '../core/ids.ts';
 import type { ClusterView, LeaderInfo } from '../core/messages/handshake.ts';
 import type { Problem } from '../core/problem.ts';
 import { createSlotManager } from '../core/slotmanager/create-slot-manager.ts';
 import { ClusterKeys } from '../ha/keys.ts';
+import { readHistory } from '../ha/read-history.ts';
 import type {
   ElectionView,
   LeaderContender,
@@ -15,7 +16,6 @@ import type { Logger } from '../runtime/logger.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import { Broadcast } from './broadcast.ts';
 import { EventLog } from './event-log.ts';
-import { readHistory } from './history.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { Operator } from './operator.ts';
 import type {
@@ -30,6 +30,7 @@ import type { ResourceManagerOptions } from './resource-manager-options.ts';
 import { Reception } from './reception.ts';
 import { Term } from './term.ts';
 import { ConnectionRegister } from './worker-connection.ts';
+import { DEFAULT_WORKER_LIMITS } from './worker-pool.ts';
 
 /** How long `stop` waits for answers that are under way, in milliseconds. */
 const FINISH_MS = 500;
@@ -122,8 +123,7 @@ export class ResourceManager implements LeaderContender {
       term: () => this.#term,
       goingAway: () => this.#goingAway(),
       notLeader: () => this.#notLeader('NO_LEADER'),
-      readHistory: () =>
-        readHistory(options.highAvailability.store, this.#keys.history, options.timing.etcdCallMs),
+      readHistory: (page) => readHistory(options.highAvailability.store, this.#keys, page),
       resign: (reason, to) => this.#handOver(reason, to),
       post: (event) => this.#mailbox.post(event),
     });
@@ -160,6 +160,10 @@ export class ResourceManager implements LeaderContender {
   start(): void {
     if (this.#started) return;
     this.#started = true;
+    this.#options.workerProvider?.listen({
+      onWorkerEnded: (resourceId, detail) =>
+        this.#mailbox.post(() => this.#term?.workerEnded(resourceId, detail)),
+    });
     this.#logger.log('info', 'resource-manager-started', {
       address: this.#options.address,
       version: this.#options.version,
@@ -191,21 +195,7 @@ export class ResourceManager implements LeaderContender {
     const { token } = leadership;
     if (this.#granted !== token.leaderSessionId || !leadership.current) return;
     this.#granted = null;
-    const { clock, timing, matching, highAvailability } = this.#options;
-    const makeSlotManager = this.#options.slotManagerFactory ?? createSlotManager;
-    const term = new Term({
-      leadership,
-      slotManager: makeSlotManager({ token, timing, matching, nowMs: clock.monotonicMs() }),
-      store: highAvailability.store,
-      keys: this.#keys,
-      clock,
-      timing,
-      logger: this.#logger,
-      events: this.#events,
-      connections: this.#connections,
-      post: (event) => this.#mailbox.post(event),
-      onServingAgain: () => this.#broadcast.announceAll(),
-    });
+    const term = this.#makeTerm(leadership);
     this.#term = term;
     const { generation, epoch, leaderSessionId } = token;
     term.note('info', 'leadership', 'leadership-confirmed', { generation, epoch, leaderSessionId });
@@ -247,6 +237,28 @@ export class ResourceManager implements LeaderContender {
     this.#endTerm(`failed: ${error.message}`);
     this.#mailbox.close();
     this.#options.onFatal(error);
+  }
+
+  #makeTerm(leadership: Leadership): Term {
+    const { token } = leadership;
+    const { clock, timing, matching, randomness, highAvailability, workerProvider } = this.#options;
+    const makeSlotManager = this.#options.slotManagerFactory ?? createSlotManager;
+    return new Term({
+      leadership,
+      slotManager: makeSlotManager({ token, timing, matching, nowMs: clock.monotonicMs() }),
+      store: highAvailability.store,
+      keys: this.#keys,
+      clock,
+      timing,
+      logger: this.#logger,
+      events: this.#events,
+      connections: this.#connections,
+      post: (event) => this.#mailbox.post(event),
+      workerProvider,
+      workerLimits: this.#options.workerLimits ?? DEFAULT_WORKER_LIMITS,
+      mintWorkerName: () => `${workerProvider?.name ?? 'worker'}-${randomness.uuid()}` as ResourceId,
+      onServingAgain: () => this.#broadcast.announceAll(),
+    });
   }
 
   #endTerm(reason: string): void {

@@ -26,6 +26,8 @@ export interface DriverSurroundings {
   jobMasterOf(jobId: JobId): JobMasterId | null;
   /** Sees every effect before it is carried out; for the pool of workers. */
   observe(effect: SlotManagerEffect): void;
+  /** Requests that their job master has withdrawn. */
+  cancelled(allocationIds: readonly AllocationId[]): void;
 }
 
 /** After this long a command that could not be sent counts as not answered, in milliseconds. */
@@ -63,6 +65,7 @@ export class SlotManagerDriver {
     for (const effect of this.slotManager.handle(event, this.#context.clock.monotonicMs())) {
       this.#execute(effect);
     }
+    if (event.type === 'slotRequestsCancelled') this.#surroundings.cancelled(event.allocationIds);
     this.#setTimer();
   }
 

@@ -20,6 +20,12 @@ export interface TaskExecutorEntry {
   lastHeardMs: number;
 }
 
+/** Who wants to know of task executors that come and go. */
+export interface TaskExecutorDeskListener {
+  onRegistered(resourceId: ResourceId, provider: string | null): void;
+  onGone(resourceId: ResourceId): void;
+}
+
 const NOBODY: Answer<unknown> = { respond: () => {}, fail: () => {} };
 
 /** Registers task executors with one term's leader, hears their heartbeats, and finds out who is gone. */
@@ -27,6 +33,9 @@ export class TaskExecutorDesk {
   readonly #context: TermContext;
   readonly #keeper: RecordKeeper<ResourceId, TaskExecutorRecord>;
   readonly #driver: SlotManagerDriver;
+  readonly #listener: TaskExecutorDeskListener;
+  /** Instances whose record is being written. */
+  readonly #registering = new Set<InstanceId>();
   readonly #entries = new Map<ResourceId, TaskExecutorEntry>();
   readonly #leaving = new Set<ResourceId>();
 
@@ -34,10 +43,12 @@ export class TaskExecutorDesk {
     context: TermContext,
     keeper: RecordKeeper<ResourceId, TaskExecutorRecord>,
     driver: SlotManagerDriver,
+    listener: TaskExecutorDeskListener,
   ) {
     this.#context = context;
     this.#keeper = keeper;
     this.#driver = driver;
+    this.#listener = listener;
   }
 
   get size(): number {
@@ -69,10 +80,14 @@ export class TaskExecutorDesk {
   register(body: Registration, answer: Answer<{ knownBefore: boolean }>): void {
     const invalid = reportProblem(body.report);
     if (invalid !== null) return answer.fail(invalid);
+    this.#registering.add(body.instanceId);
     this.#keeper.change(
       body.resourceId,
       (held) => this.#decide(held, body),
-      (outcome) => this.#recorded(body, outcome, answer),
+      (outcome) => {
+        this.#registering.delete(body.instanceId);
+        this.#recorded(body, outcome, answer);
+      },
     );
   }
 
@@ -150,6 +165,11 @@ export class TaskExecutorDesk {
     older?.channel.notify('problem', supersededProblem(resourceId));
   }
 
+  /** Whether its record is being written: what it reports meanwhile is the slot manager's to remember. */
+  isRegistering(instanceId: InstanceId): boolean {
+    return this.#registering.has(instanceId);
+  }
+
   /** The problem of a message in the name of an instance that is not registered with this leader; else null. */
   problemOf(resourceId: ResourceId, instanceId: InstanceId): Problem | null {
     const entry = this.#entries.get(resourceId);
@@ -223,6 +243,7 @@ export class TaskExecutorDesk {
     this.#entries.delete(resourceId);
     this.#context.note('info', 'registration', 'task-executor-gone', { resourceId, reason });
     this.#driver.handle({ type: 'taskExecutorGone', resourceId, reason });
+    this.#listener.onGone(resourceId);
   }
 
   /**

@@ -166,10 +166,10 @@ export class TermRequests {
   #reportSlots(connection: WorkerConnection, body: NotificationBody<'reportSlots'>): void {
     const { resourceId, instanceId, report } = body;
     // No silence towards a report that is not taken: the task executor registers again, with a full one.
-    const problem =
-      this.#tokenProblem(connection, body.token) ??
-      identityProblem(connection, body) ??
-      this.#taskExecutors.problemOf(resourceId, instanceId);
+    let problem = this.#tokenProblem(connection, body.token) ?? identityProblem(connection, body);
+    if (problem === null && !this.#taskExecutors.isRegistering(instanceId)) {
+      problem = this.#taskExecutors.problemOf(resourceId, instanceId);
+    }
     if (problem !== null) return connection.channel.notify('problem', problem);
     this.#driver.handle({ type: 'slotsReported', resourceId, instanceId, report });
   }

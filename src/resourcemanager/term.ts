@@ -25,6 +25,9 @@ import { TaskExecutorDesk } from './task-executor-desk.ts';
 import type { TermContext } from './term-context.ts';
 import { TermRequests } from './term-requests.ts';
 import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
+import { WorkerControl } from './worker-control.ts';
+import type { WorkerLimits } from './worker-pool.ts';
+import type { WorkerProvider } from './worker-provider.ts';
 
 const MOST_WAITING_REGISTRATIONS = 50_000;
 const SWEEPS_PER_TIMEOUT = 15;
@@ -42,6 +45,10 @@ export interface TermOptions {
   readonly connections: ConnectionRegister;
   /** The mailbox of the resource manager. */
   readonly post: (event: () => void) => void;
+  /** Null: nobody starts task executors but people. */
+  readonly workerProvider: WorkerProvider | null;
+  readonly workerLimits: WorkerLimits;
+  readonly mintWorkerName: () => ResourceId;
   /** A doubt of its leadership has been cleared: what was held back meanwhile may be told. */
   readonly onServingAgain: () => void;
 }
@@ -66,6 +73,7 @@ export class Term implements TermContext {
   readonly #fencing: FencingCheck;
   readonly #taskExecutorRecords: RecordKeeper<ResourceId, TaskExecutorRecord>;
   readonly #jobMasterRecords: RecordKeeper<JobId, JobMasterRecord>;
+  readonly #workers: WorkerControl | null;
   #waitingForRecords: (() => void)[] | null = [];
   readonly #sweepEveryMs: number;
   #sweepTimer: Timer | null = null;
@@ -97,7 +105,8 @@ export class Term implements TermContext {
     });
     this.driver = new SlotManagerDriver(this, options.slotManager, {
       jobMasterOf: (jobId) => this.jobMasters.get(jobId)?.jobMasterId ?? null,
-      observe: () => {},
+      observe: (effect) => this.#workers?.observe(effect),
+      cancelled: (allocationIds) => this.#workers?.settled(allocationIds),
     });
     this.#taskExecutorRecords = new RecordKeeper(
       TASK_EXECUTOR_FORMAT,
@@ -109,11 +118,34 @@ export class Term implements TermContext {
       (jobId: JobId) => keys.jobMaster(jobId),
       this.#writer,
     );
-    this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver);
+    this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver, {
+      onRegistered: (resourceId, provider) => this.#workers?.registered(resourceId, provider),
+      onGone: (resourceId) => this.#workers?.gone(resourceId),
+    });
     this.jobMasters = new JobMasterDesk(this, this.#jobMasterRecords, this.driver);
+    this.#workers = this.#workerControl();
     this.requests = new TermRequests(this, this.driver, this.taskExecutors, this.jobMasters, (request) =>
       this.#afterTakeOver(request),
     );
+  }
+
+  #workerControl(): WorkerControl | null {
+    const { workerProvider: provider, workerLimits: limits, mintWorkerName: mintName } = this.#options;
+    if (provider === null) return null;
+    const { driver } = this;
+    return new WorkerControl({
+      context: this,
+      provider,
+      limits,
+      keeper: this.#taskExecutorRecords,
+      driver,
+      mintName,
+    });
+  }
+
+  /** The worker provider says that a worker's process has ended. */
+  workerEnded(resourceId: ResourceId, detail: string): void {
+    this.#workers?.ended(resourceId, detail);
   }
 
   /** Reads what etcd holds of registrations, in pages, and starts to look for the silent. */
@@ -215,6 +247,7 @@ export class Term implements TermContext {
     const record = this.#taskExecutorRecords.load(resourceId, keyValue);
     if (record === null) return this.#unreadable(keyValue.key);
     this.taskExecutors.expect(resourceId, record);
+    this.#workers?.found(resourceId, record);
   }
 
   #expectJobMaster(name: string, keyValue: KeyValue): void {
@@ -256,6 +289,7 @@ export class Term implements TermContext {
       this.#isHeldByJobMasters(resourceId),
     );
     this.jobMasters.sweep(mayFail, this.#listeningSinceMs);
+    this.#workers?.tick();
   }
 
   /** A task executor that only the leader cannot reach goes on renewing: its job masters say so. */

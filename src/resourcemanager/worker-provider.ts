@@ -1,13 +1,13 @@
 import type { ResourceId } from '../core/ids.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
 
-/** A worker to start: the name under which it must register, and the profile that a slot of it must have. */
+/** A worker to start: the name under which it must register, and the profile that its slots must have. */
 export interface WorkerSpec {
   readonly resourceId: ResourceId;
   readonly profile: ResourceProfile;
 }
 
-/** What a provider is told from outside; both may be called at any time after `startWorker`. */
+/** What a provider tells; in turns of its own, at any time after `startWorker`. */
 export interface WorkerListener {
   /** It runs no more, whatever the reason: exit, crash, or it never came up. */
   onWorkerEnded(resourceId: ResourceId, detail: string): void;
@@ -21,12 +21,15 @@ export interface WorkerListener {
 export interface WorkerProvider {
   /** As in the records in etcd and in `registerTaskExecutor`. */
   readonly name: string;
-  /** Most workers of this provider in the cluster at a time, those that a former leader started included. */
-  readonly maximum: number;
-  /** Called once, before anything else. */
+  /** Slots that each worker offers, all of the profile that it was started for. */
+  readonly slotsPerWorker: number;
+  /** Called by the resource manager once, before anything else. */
   listen(listener: WorkerListener): void;
-  /** Begins to start one; rejects when it could not even be begun. Registration is what counts as success. */
-  startWorker(worker: WorkerSpec, signal: AbortSignal): Promise<void>;
+  /**
+   * Begins to start one; throws when it could not even be begun. Registration under that name, with this
+   * provider's name, is what counts as success.
+   */
+  startWorker(worker: WorkerSpec): void;
   /**
    * Ends one that did not register in time, by force if need be; nothing happens when this process has not
    * started it. Registered workers are stopped by a command of the leader, not by this.
