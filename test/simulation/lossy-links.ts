@@ -31,6 +31,10 @@ export class LossyLinks {
     this.#cut.add(`${from}>${to}`);
   }
 
+  mend(from: string, to: string): void {
+    this.#cut.delete(`${from}>${to}`);
+  }
+
   heal(): void {
     this.#cut.clear();
   }

@@ -1,17 +1,23 @@
 import { writeFileSync } from 'node:fs';
 import { FailedRun, leaderCrash } from './leader-crash.ts';
+import { trouble } from './trouble.ts';
 
-/** `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
+const SCENARIOS = { 'leader-crash': leaderCrash, trouble } as const;
+
+/** `SCENARIO` names one of them, `trouble` unless given; `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
 async function main(): Promise<number> {
   const single = process.env['SEED'];
   const from = Number(single ?? process.env['FROM'] ?? 1);
   const count = single === undefined ? Number(process.env['SEEDS'] ?? 20) : 1;
+  const name = process.env['SCENARIO'] ?? 'trouble';
+  if (name !== 'trouble' && name !== 'leader-crash') throw new Error(`There is no scenario ${name}.`);
+  const scenario = SCENARIOS[name];
   let failed = 0;
   for (let seed = from; seed < from + count; seed++) {
     try {
-      const { digest, events, trouble } = await leaderCrash(seed);
+      const { digest, events, trouble: broken, ...more } = await scenario(seed);
       process.stdout.write(
-        `seed ${seed}: ${events} events, ${trouble} broken links, trace ${digest.slice(0, 16)}\n`,
+        `seed ${seed}: ${events} events, ${broken} broken links, trace ${digest.slice(0, 16)} ${JSON.stringify(more)}\n`,
       );
     } catch (error) {
       failed += 1;

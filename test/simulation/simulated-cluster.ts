@@ -148,6 +148,11 @@ export class SimulatedCluster {
     return this.#keep(this.jobMasters, jobId, { process, address, endpoint });
   }
 
+  /** As the loss of a task executor's disk. */
+  eraseState(id: string): void {
+    this.#stateStores.get(id)?.erase();
+  }
+
   /** As SIGKILL: the process stops in the middle of whatever it was doing, and its connections break. */
   crash(running: Running<unknown>): void {
     this.trace.add(running.process.name, 'CRASH');
@@ -158,7 +163,7 @@ export class SimulatedCluster {
   /** The resource manager that serves as leader at this moment; null when none does. */
   leader(): Running<ResourceManager> | null {
     for (const running of this.resourceManagers.values()) {
-      if (running.process.alive && running.endpoint.state === 'serving') return running;
+      if (running.process.running && running.endpoint.state === 'serving') return running;
     }
     return null;
   }

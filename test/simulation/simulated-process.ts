@@ -37,6 +37,11 @@ export class SimulatedProcess {
     return this.#state !== 'dead';
   }
 
+  /** Neither dead nor stopped. */
+  get running(): boolean {
+    return this.#state === 'running';
+  }
+
   /** As SIGKILL. */
   kill(): void {
     this.#state = 'dead';

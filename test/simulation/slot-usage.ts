@@ -17,7 +17,8 @@ export class SlotUsage {
   check(): void {
     const users = new Map<string, string>();
     for (const [jobId, running] of this.#cluster.jobMasters) {
-      if (!running.process.alive || running.endpoint.job === null) continue;
+      // A stopped process does nothing with what it has.
+      if (!running.process.running || running.endpoint.job === null) continue;
       for (const slot of running.endpoint.job.slots) {
         if (!slot.held) continue;
         const key = slotKey(slot.slotId);
