@@ -40,7 +40,11 @@ export async function trouble(seed: number): Promise<TroubledResult> {
       2 * TROUBLE_MS,
     );
     faults.heal();
-    await watch.until('everything to come right', () => watch.isRight(), CONVERGENCE_MS);
+    await watch
+      .until('everything to come right', () => watch.missing() === null, CONVERGENCE_MS)
+      .catch((error: unknown) => {
+        throw new Error(watch.missing() ?? 'nothing is missing', { cause: error });
+      });
     await watch.books();
   } catch (error) {
     throw new FailedRun(seed, cluster, error);
@@ -88,6 +92,8 @@ class Customer {
 /** Looks at the guarantees after every step. */
 class Watcher {
   readonly epochs = new Set<bigint>();
+  /** Jobs that had a slot in hand since the trouble ended. */
+  readonly #satisfied = new Set<string>();
   readonly #cluster: SimulatedCluster;
   readonly #faults: FaultSchedule;
   readonly #usage: SlotUsage;
@@ -112,17 +118,18 @@ class Watcher {
     );
   }
 
-  /** One leader, every process registered, no slot in doubt. */
-  isRight(): boolean {
-    const leader = this.#cluster.leader();
-    if (leader === null) return false;
-    const all = [...this.#cluster.taskExecutors.values()];
-    if (all.some(({ process, endpoint }) => !process.alive || endpoint.status().registeredWith === null))
-      return false;
-    return [...this.#cluster.jobMasters.values()].every(
-      ({ process, endpoint }) =>
-        process.alive && endpoint.job !== null && endpoint.job.slots.some((slot) => slot.held),
-    );
+  /** What is missing: one leader, every process registered, a slot in hand for every job; null when nothing is. */
+  missing(): string | null {
+    if (this.#cluster.leader() === null) return 'nobody leads';
+    for (const [id, { process, endpoint }] of this.#cluster.taskExecutors) {
+      if (!process.alive || endpoint.status().registeredWith === null) return `${id} is not registered`;
+    }
+    for (const [id, { process, endpoint }] of this.#cluster.jobMasters) {
+      if (!process.alive || endpoint.job === null) return `${id} is not registered`;
+      if (!this.#satisfied.has(id) && endpoint.job.slots.some((slot) => slot.held)) this.#satisfied.add(id);
+    }
+    const waiting = [...this.#cluster.jobMasters.keys()].filter((id) => !this.#satisfied.has(id));
+    return waiting.length === 0 ? null : `no slot for ${waiting.join(', ')}`;
   }
 
   /** The leader's books say of each slot what its task executor says. */
