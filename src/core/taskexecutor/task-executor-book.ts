@@ -105,9 +105,8 @@ export class TaskExecutorBook {
     };
   }
 
-  /** To be called once, first: the leases that were read, and the first write of the state file. */
+  /** To be called once, first, when the state is written: tells of the leases that were read. */
   start(): TaskExecutorEffect[] {
-    this.#persistDue = true;
     for (const lease of this.#table.leases()) {
       this.#journal({ event: 'restore', lease });
       if (lease.claimed) this.#effects.push({ type: 'leaseClaimed', lease, restored: true });

@@ -135,6 +135,7 @@ class Observer {
     const state = lost ? this.saved : book.state();
     const instanceId = `instance-${this.#instances}` as InstanceId;
     this.driver = new BookDriver({ state, startMs: nowMs, instanceId });
+    this.saved = this.driver.book.state();
     this.#inUse = new Set();
     this.#see(this.driver.effects);
   }
