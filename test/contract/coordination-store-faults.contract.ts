@@ -12,7 +12,7 @@ import {
 
 const randomness = new SystemRandomness();
 /** How late a deadline may be on a busy machine. */
-const LATE_MS = 250;
+const LATE_MS = 1_000;
 
 /** What callers may rely on when members are gone, stopped or without their quorum. */
 export function describeStoreFaults(context: () => StoreContext): void {

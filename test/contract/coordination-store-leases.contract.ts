@@ -5,7 +5,7 @@ import { CALL_MS, failure, RecordingWatchListener, type StoreContext } from './s
 const randomness = new SystemRandomness();
 
 /** Longest life of a lease after its time: the scan for expired ones, and the revocation itself. */
-const EXPIRY_SLACK_MS = 1_500;
+const EXPIRY_SLACK_MS = 3_000;
 
 /** What leases do: granted under a chosen id, kept alive, expired, revoked, and the keys bound to them. */
 export function describeLeases(context: () => StoreContext): void {

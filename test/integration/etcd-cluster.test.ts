@@ -132,6 +132,24 @@ describe('an etcd of our own', function () {
     expect(await has(other, 'mine')).to.equal(false);
   });
 
+  it('takes other ports for a new data directory, too', async () => {
+    const other = await start();
+    const lost = Number(new URL(other.urls[0] ?? '').port);
+    const dataDir = folder();
+    let asked = 0;
+    const choosePorts = async (count: number): Promise<number[]> => {
+      const ports = await freePorts(count);
+      asked += 1;
+      return asked === 1 ? [lost, ...ports.slice(1)] : ports;
+    };
+    const first = await start({ dataDir, choosePorts });
+    await put(first, 'kept');
+    await first.stop();
+    const second = await start({ dataDir, choosePorts });
+    expect(asked).to.equal(2);
+    expect(await has(second, 'kept')).to.equal(true);
+  });
+
   it('starts a member again that was killed, on its data', async () => {
     const cluster = await start();
     await put(cluster, 'kept');

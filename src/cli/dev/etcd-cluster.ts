@@ -1,17 +1,14 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { QuartermasterError } from '../../core/problem.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SystemClock } from '../../runtime/system-clock.ts';
-import { SystemRandomness } from '../../runtime/system-randomness.ts';
 import { ChildGuard } from './child-guard.ts';
 import { findEtcd } from './etcd-binaries.ts';
 import { waitUntilHealthy } from './etcd-health.ts';
 import { EtcdMember } from './etcd-member.ts';
-import { freePorts, isFree } from './free-ports.ts';
-
-type PortChooser = (count: number) => Promise<number[]>;
+import { discardPlan, keptPlan, newPlan, portTaken, type EtcdPlan, type PortChooser } from './etcd-plan.ts';
+import { freePorts } from './free-ports.ts';
 
 export interface EtcdClusterOptions {
   /** 1 at first. */
@@ -28,41 +25,38 @@ export interface EtcdClusterOptions {
   readonly choosePorts?: PortChooser;
 }
 
-/** What the members of one cluster must agree on, and keep with their data. */
-interface Plan {
-  /** Part of the members' names: tells our own members from whoever else may listen on a port. */
-  readonly token: string;
-  readonly ports: readonly { readonly client: number; readonly peer: number }[];
-}
-
 const START_ATTEMPTS = 5;
-const PLAN_FILE = 'quartermaster-etcd.json';
 const PORT_LOST = /address already in use|bind: |can't assign requested address/i;
 
 /** A running etcd of one or three members on this machine's loopback. */
 export class EtcdCluster {
   readonly members: readonly EtcdMember[];
-  readonly #guard: ChildGuard;
   /** Where the members keep their data. */
   readonly folder: string;
+  readonly #plan: EtcdPlan;
   readonly #temporary: boolean;
+  readonly #guard: ChildGuard;
   readonly #startTimeoutMs: number;
   readonly #clock: Clock;
 
-  private constructor(
-    members: readonly EtcdMember[],
-    guard: ChildGuard,
-    folder: string,
-    temporary: boolean,
-    startTimeoutMs: number,
-    clock: Clock,
-  ) {
-    this.members = members;
-    this.#guard = guard;
+  private constructor(program: string, options: EtcdClusterOptions, folder: string, plan: EtcdPlan) {
     this.folder = folder;
-    this.#temporary = temporary;
-    this.#startTimeoutMs = startTimeoutMs;
-    this.#clock = clock;
+    this.#plan = plan;
+    this.#temporary = options.dataDir === undefined;
+    this.#clock = options.clock ?? new SystemClock();
+    this.#startTimeoutMs = options.startTimeoutMs ?? 20_000;
+    this.#guard = new ChildGuard(this.#temporary ? folder : undefined);
+    this.members = plan.ports.map(({ client }, index) => {
+      const flags = Object.entries(flagsOf(index, plan, folder, options));
+      return new EtcdMember({
+        name: nameOf(index, plan),
+        url: loopback(client),
+        program,
+        programArguments: flags.map(([flag, value]) => `--${flag}=${value}`),
+        guard: this.#guard,
+        clock: this.#clock,
+      });
+    });
   }
 
   /** Client URLs in the order of the members. */
@@ -85,50 +79,21 @@ export class EtcdCluster {
       } catch (error) {
         const portLost = cluster.members.some((m) => m.pid === null && PORT_LOST.test(m.output));
         await cluster.stop();
-        if (options.dataDir !== undefined && portLost) throw await portTaken(options.dataDir, error);
+        if (options.dataDir !== undefined && cluster.#plan.fresh) await discardPlan(cluster.folder);
         if (!portLost || attempt === START_ATTEMPTS) throw error;
+        if (!cluster.#plan.fresh) throw await portTaken(cluster.folder, cluster.#plan, error);
       }
     }
   }
 
   static async #create(program: string, options: EtcdClusterOptions): Promise<EtcdCluster> {
-    const clock = options.clock ?? new SystemClock();
-    const count = options.members ?? 1;
-    const temporary = options.dataDir === undefined;
-    const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'quartermaster-etcd-')));
-    const choosePorts = options.choosePorts ?? freePorts;
-    const plan = temporary ? await newPlan(count, choosePorts) : await keptPlan(folder, count, choosePorts);
-    const guard = new ChildGuard(temporary ? folder : undefined);
-    const nameOf = (index: number): string => `member-${index + 1}-${plan.token}`;
-    const peers = plan.ports.map(({ peer }, i) => `${nameOf(i)}=http://127.0.0.1:${peer}`).join(',');
-    const members = plan.ports.map(({ client, peer }, index) => {
-      const name = nameOf(index);
-      const url = `http://127.0.0.1:${client}`;
-      const peerUrl = `http://127.0.0.1:${peer}`;
-      const flags = {
-        name,
-        'data-dir': join(folder, `member-${index + 1}`),
-        'listen-client-urls': url,
-        'advertise-client-urls': url,
-        'listen-peer-urls': peerUrl,
-        'initial-advertise-peer-urls': peerUrl,
-        'initial-cluster': peers,
-        'initial-cluster-state': 'new',
-        'initial-cluster-token': plan.token,
-        'heartbeat-interval': options.heartbeatIntervalMs ?? 100,
-        'election-timeout': options.electionTimeoutMs ?? 1_000,
-        // The leadership keys are written again and again; without this the store grows for ever.
-        'auto-compaction-mode': 'periodic',
-        'auto-compaction-retention': '10m',
-        logger: 'zap',
-        'log-level': 'warn',
-        'log-outputs': 'stderr',
-      };
-      const programArguments = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-      return new EtcdMember({ name, url, program, programArguments, guard, clock });
-    });
-    const startTimeoutMs = options.startTimeoutMs ?? 20_000;
-    return new EtcdCluster(members, guard, folder, temporary, startTimeoutMs, clock);
+    const { members = 1, dataDir, choosePorts = freePorts } = options;
+    const plan =
+      dataDir === undefined
+        ? await newPlan(members, choosePorts)
+        : await keptPlan(dataDir, members, choosePorts);
+    const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'quartermaster-etcd-')));
+    return new EtcdCluster(program, options, folder, plan);
   }
 
   /** Starts a member again that has ended, on its data and ports; resolves when it answers. */
@@ -149,36 +114,39 @@ export class EtcdCluster {
   }
 }
 
-async function newPlan(count: number, choosePorts: PortChooser): Promise<Plan> {
-  const numbers = await choosePorts(2 * count);
-  const ports = numbers.slice(0, count).map((client, i) => ({ client, peer: numbers[count + i] ?? 0 }));
-  return { token: new SystemRandomness().uuid().slice(0, 8), ports };
+function loopback(port: number): string {
+  return `http://127.0.0.1:${port}`;
 }
 
-/** The names and ports by which the members of this data directory know each other; new ones the first time. */
-async function keptPlan(folder: string, count: number, choosePorts: PortChooser): Promise<Plan> {
-  const file = join(folder, PLAN_FILE);
-  const text = await readFile(file, 'utf8').catch(() => null);
-  if (text === null) {
-    const plan = await newPlan(count, choosePorts);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(file, JSON.stringify(plan));
-    return plan;
-  }
-  const plan = JSON.parse(text) as Plan;
-  if (plan.ports.length === count) return plan;
-  throw new QuartermasterError({
-    code: 'CONFLICT',
-    detail: `${folder} holds an etcd of ${plan.ports.length}, not of ${count}: choose another data directory.`,
-  });
+function nameOf(index: number, plan: EtcdPlan): string {
+  return `member-${index + 1}-${plan.token}`;
 }
 
-async function portTaken(folder: string, cause: unknown): Promise<QuartermasterError> {
-  const plan = JSON.parse(await readFile(join(folder, PLAN_FILE), 'utf8')) as Plan;
-  const taken: number[] = [];
-  for (const port of plan.ports.flatMap(({ client, peer }) => [client, peer])) {
-    if (!(await isFree(port))) taken.push(port);
-  }
-  const detail = `The etcd in ${folder} cannot start, as another process holds its port ${taken.join(', ')}.`;
-  return new QuartermasterError({ code: 'CONFLICT', detail }, { cause });
+function flagsOf(
+  index: number,
+  plan: EtcdPlan,
+  folder: string,
+  options: EtcdClusterOptions,
+): Readonly<Record<string, string | number>> {
+  const url = loopback(plan.ports[index]?.client ?? 0);
+  const peerUrl = loopback(plan.ports[index]?.peer ?? 0);
+  return {
+    name: nameOf(index, plan),
+    'data-dir': join(folder, `member-${index + 1}`),
+    'listen-client-urls': url,
+    'advertise-client-urls': url,
+    'listen-peer-urls': peerUrl,
+    'initial-advertise-peer-urls': peerUrl,
+    'initial-cluster': plan.ports.map(({ peer }, i) => `${nameOf(i, plan)}=${loopback(peer)}`).join(','),
+    'initial-cluster-state': 'new',
+    'initial-cluster-token': plan.token,
+    'heartbeat-interval': options.heartbeatIntervalMs ?? 100,
+    'election-timeout': options.electionTimeoutMs ?? 1_000,
+    // The leadership keys are written again and again; without this the store grows for ever.
+    'auto-compaction-mode': 'periodic',
+    'auto-compaction-retention': '10m',
+    logger: 'zap',
+    'log-level': 'warn',
+    'log-outputs': 'stderr',
+  };
 }

@@ -19,6 +19,9 @@ export interface Commit {
   readonly events: readonly WatchEvent[];
 }
 
+/** Commits that are kept for watches; up to twice as many at times. */
+const KEPT_COMMITS = 10_000;
+
 /** What etcd compares with when nothing is there. */
 const ABSENT: KeyValue = { key: '', value: '', createRevision: 0n, modRevision: 0n, version: 0n, lease: 0n };
 
@@ -126,6 +129,8 @@ export class MvccState {
     this.#revision += 1n;
     const commit = { revision: this.#revision, events };
     this.#history.push(commit);
+    // As with etcd's auto-compaction: without it the history would grow for ever.
+    if (this.#history.length >= 2 * KEPT_COMMITS) this.compact(this.#revision - BigInt(KEPT_COMMITS));
     this.onCommit(commit);
   }
 

@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { MvccState } from '../../../../src/ha/embedded/mvcc-state.ts';
+
+describe('the versioned keys of the in-memory store', () => {
+  it('keep a bounded history, and say so to whoever asks for more', () => {
+    const state = new MvccState();
+    for (let number = 0; number < 25_000; number++) {
+      const success = [{ type: 'put', key: 'a', value: String(number) }] as const;
+      state.transact({ compare: [], success, failure: [] });
+    }
+    expect(state.revision).to.equal(25_001n);
+    expect(state.eventsSince({ key: 'a' }, 2n)).to.equal(undefined);
+    const kept = state.eventsSince({ key: 'a' }, state.compactedRevision) ?? [];
+    expect(kept.length).to.be.within(10_000, 20_000);
+    expect(kept.at(-1)?.revision).to.equal(25_001n);
+  });
+
+  it('give a copy that stays as it is', () => {
+    const state = new MvccState();
+    const put = (value: string): unknown =>
+      state.transact({ compare: [], success: [{ type: 'put', key: 'a', value }], failure: [] });
+    put('1');
+    const copy = state.copy();
+    let commits = 0;
+    state.onCommit = () => {
+      commits += 1;
+    };
+    put('2');
+    expect(copy.get('a')?.value).to.equal('1');
+    expect(copy.revision).to.equal(2n);
+    copy.deleteKeys(['a']);
+    expect(state.get('a')?.value).to.equal('2');
+    expect(commits).to.equal(1);
+  });
+});
