@@ -120,7 +120,7 @@ export class ReportReconciler {
     const request = this.#requests.get(lease.allocationId);
     const other = request?.slot ?? null;
     if (request !== undefined && other !== null && other !== slot) {
-      if (movesTo(slot, claimed, other)) {
+      if (movesTo(slot, other, wasFreeing)) {
         this.#sender.freeSlot(other);
         this.#attach(slot, request);
       } else this.#freeAgain(slot);
@@ -165,11 +165,11 @@ function holderOf(lease: Lease): SlotHolder {
 /**
  * One allocation in two slots: whether the reported one is kept. Claimed goes before granted, granted before
  * only asked for. Between equals the one that its job master was told of first stays, unless it was claimed or
- * the same task executor spoke last: then the news counts.
+ * the same task executor spoke last: then the news counts, but it never calls back one that is being freed.
  */
-function movesTo(slot: SlotEntry, claimed: boolean, other: SlotEntry): boolean {
-  const rank = claimed ? 3 : 2;
+function movesTo(slot: SlotEntry, other: SlotEntry, wasFreeing: boolean): boolean {
+  const rank = slot.claimed ? 3 : 2;
   const otherRank = other.state === 'requested' ? 1 : other.claimed ? 3 : 2;
   if (rank !== otherRank) return rank > otherRank;
-  return claimed || other.taskExecutor === slot.taskExecutor;
+  return !wasFreeing && (slot.claimed || other.taskExecutor === slot.taskExecutor);
 }
