@@ -54,8 +54,8 @@ export class FencingCheck {
     const operations = [{ type: 'range', key: keyToRead }] as const;
     leadership.write({ alsoIf: [], operations, readBack: [] }).then(
       (outcome) => {
-        // Deposed or abandoned: suspended until the election revokes, which it will.
-        if (outcome.kind !== 'committed') return;
+        // Suspended until the election revokes, which it will.
+        if (outcome.kind === 'deposed' || outcome.kind === 'abandoned') return;
         post(() => {
           this.#underWay = false;
           for (const [connection, token] of doubters) this.#options.onAhead(connection, token);

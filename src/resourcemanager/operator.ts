@@ -132,6 +132,9 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
 
   /** In the mailbox, and only while this process leads and may serve. */
   #asLeader<T>(read: (term: Term) => T): Promise<T> {
+    // A process that has stopped takes nothing into its mailbox any more.
+    const goingAway = this.#around.goingAway();
+    if (goingAway !== null) return Promise.reject(new QuartermasterError(goingAway));
     return new Promise((resolve, reject) => {
       this.#around.post(() => {
         try {

@@ -248,15 +248,12 @@ export class TaskExecutorDesk {
 
   /**
    * Finds the silent ones. `mayFail` is false while the books are not complete after a take-over: then nobody
-   * is declared failed. `isHeldElsewhere` tells of one whose slots job masters still report as held.
+   * is declared failed. `heldElsewhere` names those whose slots job masters still report as held.
    */
-  sweep(
-    mayFail: boolean,
-    listeningSinceMs: number,
-    isHeldElsewhere: (resourceId: ResourceId) => boolean,
-  ): void {
+  sweep(mayFail: boolean, listeningSinceMs: number, heldElsewhere: () => ReadonlySet<ResourceId>): void {
     const { clock, timing, connections } = this.#context;
     const nowMs = clock.monotonicMs();
+    let held: ReadonlySet<ResourceId> | null = null;
     for (const entry of this.#entries.values()) {
       const { resourceId, instanceId, lastHeardMs } = entry;
       const silentMs = nowMs - Math.max(lastHeardMs, listeningSinceMs);
@@ -268,7 +265,9 @@ export class TaskExecutorDesk {
           ?.channel.close({ code: 'NO_ANSWER', detail: `Nothing was heard for ${Math.round(silentMs)} ms.` });
       }
       if (silentMs < timing.heartbeatTimeoutMs + timing.slotLeaseMs) continue;
-      if (!mayFail || this.#leaving.has(resourceId) || isHeldElsewhere(resourceId)) continue;
+      if (!mayFail || this.#leaving.has(resourceId)) continue;
+      held ??= heldElsewhere();
+      if (held.has(resourceId)) continue;
       const isStillSilent = (): boolean =>
         this.#entries.get(resourceId) === entry && entry.lastHeardMs === lastHeardMs;
       this.#remove(resourceId, isStillSilent, 'silent for longer than any lease of it can last', NOBODY);

@@ -15,6 +15,8 @@ export interface TermContext {
   readonly timing: Timing;
   readonly logger: Logger;
   readonly connections: ConnectionRegister;
+  /** Whether the registrations of the terms before have been read; until then no registration is taken in. */
+  readonly hasTakenOver: boolean;
   /** Whether an effect may begin in this very turn (G6); asked for each effect. */
   mayServe(): boolean;
   /** Runs it in a later turn of the mailbox, if the term lasts until then. */

@@ -167,7 +167,8 @@ export class TermRequests {
     const { resourceId, instanceId, report } = body;
     // No silence towards a report that is not taken: the task executor registers again, with a full one.
     let problem = this.#tokenProblem(connection, body.token) ?? identityProblem(connection, body);
-    if (problem === null && !this.#taskExecutors.isRegistering(instanceId)) {
+    const registers = !this.#context.hasTakenOver || this.#taskExecutors.isRegistering(instanceId);
+    if (problem === null && !registers) {
       problem = this.#taskExecutors.problemOf(resourceId, instanceId);
     }
     if (problem !== null) return connection.channel.notify('problem', problem);

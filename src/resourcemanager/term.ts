@@ -181,7 +181,6 @@ export class Term implements TermContext {
     return this.#writer.idle && this.driver.idle;
   }
 
-  /** Whether the registrations of the terms before have been read. */
   get hasTakenOver(): boolean {
     return this.#waitingForRecords === null;
   }
@@ -285,20 +284,19 @@ export class Term implements TermContext {
     this.#lastSweepMs = nowMs;
     if (!this.mayServe() || !this.hasTakenOver) return;
     const mayFail = this.driver.slotManager.recovery() === null;
-    this.taskExecutors.sweep(mayFail, this.#listeningSinceMs, (resourceId) =>
-      this.#isHeldByJobMasters(resourceId),
-    );
+    this.taskExecutors.sweep(mayFail, this.#listeningSinceMs, () => this.#heldElsewhere());
     this.jobMasters.sweep(mayFail, this.#listeningSinceMs);
     this.#workers?.tick();
   }
 
-  /** A task executor that only the leader cannot reach goes on renewing: its job masters say so. */
-  #isHeldByJobMasters(resourceId: ResourceId): boolean {
-    for (const slot of this.driver.slotManager.slots()) {
-      if (slot.resourceId !== resourceId || slot.allocationId === null || slot.jobId === null) continue;
-      if (this.jobMasters.saysItHolds(slot.jobId, slot.allocationId)) return true;
+  /** Task executors that only the leader cannot reach: their job masters say that they hold slots there. */
+  #heldElsewhere(): Set<ResourceId> {
+    const held = new Set<ResourceId>();
+    for (const { resourceId, allocationId, jobId } of this.driver.slotManager.slots()) {
+      if (allocationId === null || jobId === null) continue;
+      if (this.jobMasters.saysItHolds(jobId, allocationId)) held.add(resourceId);
     }
-    return false;
+    return held;
   }
 
   #markAhead(connection: WorkerConnection, token: FencingToken): void {

@@ -251,6 +251,7 @@ describe('the end of a resource manager', () => {
     await bench.clock.advance(1);
     expect(taskExecutor.worker.closed).not.to.equal(null);
     expect(bench.resourceManager.view.status().state).to.equal('stopping');
+    expect((await problemOf(bench.resourceManager.view.overview())).code).to.equal('UNAVAILABLE');
   });
 
   it('does not wait long for a task executor that does not answer', async () => {

@@ -219,6 +219,7 @@ describe('defects of the 2016 resource manager', () => {
   it('answers a report before the registration with a problem', async () => {
     const bench = new ResourceManagerBench();
     const { token } = bench.election.lead();
+    await bench.clock.advance(10);
     const taskExecutor = await bench.taskExecutor('te-1');
     const { resourceId, instanceId } = taskExecutor;
     const { report } = taskExecutor.registration(token);

@@ -150,6 +150,22 @@ describe('the registration of task executors', () => {
     expect(bench.taskExecutorRecord('te-1')).to.equal(null);
   });
 
+  it('remembers what is reported while it is under way', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    const { resourceId, instanceId, worker } = taskExecutor;
+    const registered = worker.channel.call('registerTaskExecutor', taskExecutor.registration(token), 5_000);
+    const { report } = taskExecutor.registration(token);
+    worker.channel.notify('reportSlots', { token, resourceId, instanceId, report });
+    await driven(bench.clock, registered);
+    await bench.clock.advance(10);
+    expect(worker.heard('problem')).to.have.length(0);
+    expect(worker.heard('requestSlotReport').length, 'the later report is asked for again').to.be.greaterThan(
+      0,
+    );
+  });
+
   it('needs an introduction first', async () => {
     const bench = new ResourceManagerBench();
     const { token } = bench.election.lead();
