@@ -156,7 +156,8 @@ const jobMaster = named(
 
 const historyRow = named(
   'HistoryRow',
-  'One term of office, as etcd has it; it ended once `modRevision` is above `createRevision`.',
+  'One term of office with what etcd holds of it: `resourceManagerId`, `leaderSessionId`, `confirmedAt`, ' +
+    '`neverConfirmed` and `ended` (`at`, `reason`, `evidence`, `by`; null while it is not known to have ended).',
   z.looseObject({
     generation: count,
     epoch: decimal,
