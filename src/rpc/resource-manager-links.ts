@@ -58,6 +58,10 @@ interface Entry {
   readonly seed: boolean;
   closer: { close(): void } | null;
   link: ResourceManagerLink | null;
+  /** Which process is at the other end, once it has proved itself. */
+  server: string | null;
+  /** Leads to the same process under another name; not dialled while that connection stands. */
+  twin: Entry | null;
   attempts: number;
   redial: Timer | null;
   ping: Timer | null;
@@ -65,7 +69,8 @@ interface Entry {
 
 /**
  * Keeps one connection to every resource manager, leader and standbys: to the seeds, and to the live
- * candidates that any of them names. A broken one is dialled again, with back-off, until `close`.
+ * candidates that any of them names. A broken one is dialled again, with back-off, until `close`. A resource
+ * manager that is known by two addresses (a host name and a number, say) gets one connection, not two.
  */
 export class ResourceManagerLinks {
   readonly #options: LinksOptions;
@@ -100,6 +105,7 @@ export class ResourceManagerLinks {
     entry.redial?.cancel();
     entry.ping?.cancel();
     entry.closer?.close();
+    this.#wakeTwins(entry);
   }
 
   /** Ends all connections; the listener is told nothing more. */
@@ -119,7 +125,17 @@ export class ResourceManagerLinks {
       this.#options.logger.log('warn', 'resource-manager-address-ignored', { address, most: MAX_ADDRESSES });
       return;
     }
-    const entry: Entry = { address, seed, closer: null, link: null, attempts: 0, redial: null, ping: null };
+    const entry: Entry = {
+      address,
+      seed,
+      closer: null,
+      link: null,
+      server: null,
+      twin: null,
+      attempts: 0,
+      redial: null,
+      ping: null,
+    };
     this.#entries.set(address, entry);
     this.#dial(entry);
   }
@@ -130,6 +146,7 @@ export class ResourceManagerLinks {
     let link: ResourceManagerLink | null = null;
     entry.closer = dialChannel(context, dialer, entry.address, 'resource-manager', {
       onReady: (channel, welcome) => {
+        if (this.#isTwin(entry, `${welcome.serverId} ${welcome.serverInstance}`)) return channel.close();
         link = {
           address: entry.address,
           resourceManagerId: welcome.serverId,
@@ -150,6 +167,27 @@ export class ResourceManagerLinks {
       },
       onClose: (reason) => this.#closedByPeer(entry, reason),
     });
+  }
+
+  /** Whether another connection leads to that process already; a second one would make it drop the first. */
+  #isTwin(entry: Entry, server: string): boolean {
+    for (const other of this.#entries.values()) {
+      if (other !== entry && other.server === server) entry.twin = other;
+    }
+    if (entry.twin === null) entry.server = server;
+    return entry.twin !== null;
+  }
+
+  /** Dials what waited for the end of that connection. */
+  #wakeTwins(of: Entry): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.twin !== of) continue;
+      entry.twin = null;
+      // Its own end is still to come, and dials then.
+      if (entry.closer !== null) continue;
+      entry.redial?.cancel();
+      entry.redial = this.#options.context.clock.schedule(0, () => this.#dial(entry));
+    }
   }
 
   #introduce(entry: Entry, link: ResourceManagerLink): void {
@@ -197,6 +235,7 @@ export class ResourceManagerLinks {
     if (this.#closed || this.#entries.get(entry.address) !== entry) return;
     const { link } = entry;
     entry.link = null;
+    entry.server = null;
     entry.closer = null;
     entry.ping?.cancel();
     entry.ping = null;
@@ -207,6 +246,8 @@ export class ResourceManagerLinks {
       kind: reason.kind,
       detail: reason.detail,
     });
+    this.#wakeTwins(entry);
+    if (entry.twin !== null) return;
     const delayMs = backoffDelayMs(REDIAL, entry.attempts, context.randomness);
     entry.attempts += 1;
     entry.redial = context.clock.schedule(delayMs, () => this.#dial(entry));

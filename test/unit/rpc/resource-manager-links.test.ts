@@ -17,7 +17,9 @@ class TestingServer {
   readonly channels: MessageChannel[] = [];
   introductions = 0;
 
-  constructor(network: InMemoryNetwork, clock: VirtualClock, address: string) {
+  /** One process, under all these addresses. */
+  constructor(network: InMemoryNetwork, clock: VirtualClock, ...addresses: [string, ...string[]]) {
+    const [address] = addresses;
     const identity = {
       role: 'resource-manager',
       cluster: 'c',
@@ -25,24 +27,22 @@ class TestingServer {
       instance: 'boot',
     } as const;
     const context = { clock, randomness: new SeededRandomness(1, address), prover: NO_SECRET, identity };
-    network.listen(
-      address,
-      acceptChannels(context, (channel) => {
-        this.channels.push(channel);
-        return {
-          onRequest: (request) => {
-            if (request.type === 'introduceTaskExecutor') {
-              this.introductions += 1;
-              request.respond(this.view);
-            }
-            if (request.type === 'ping' && this.answersPings)
-              request.respond({ state: 'standby', epoch: null });
-          },
-          onNotification: () => {},
-          onClose: () => {},
-        };
-      }),
-    );
+    const acceptor = acceptChannels(context, (channel) => {
+      this.channels.push(channel);
+      return {
+        onRequest: (request) => {
+          if (request.type === 'introduceTaskExecutor') {
+            this.introductions += 1;
+            request.respond(this.view);
+          }
+          if (request.type === 'ping' && this.answersPings)
+            request.respond({ state: 'standby', epoch: null });
+        },
+        onNotification: () => {},
+        onClose: () => {},
+      };
+    });
+    for (const each of addresses) network.listen(each, acceptor);
   }
 
   names(...addresses: string[]): void {
@@ -114,6 +114,33 @@ describe('the links of a worker', () => {
     seed.channels[0]!.notify('clusterViewChanged', seed.view);
     await clock.until(() => made.links.length === 2);
     expect(views).to.deep.equal(['a:1', 'a:1', 'b:1']);
+    made.close();
+  });
+
+  it('lead once to a resource manager that is known by two addresses', async () => {
+    const server = new TestingServer(network, clock, 'a:1', 'localhost:1');
+    server.names('a:1');
+    const made = links(['localhost:1']);
+    await clock.advance(10_000);
+    expect(made.links.map((link) => link.address)).to.deep.equal(['localhost:1']);
+    expect(server.introductions).to.equal(1);
+    expect(downs).to.deep.equal([]);
+    made.close();
+  });
+
+  it('lead there by the other address when the first one breaks', async () => {
+    const server = new TestingServer(network, clock, 'a:1', 'localhost:1');
+    server.names('a:1');
+    const made = links(['localhost:1']);
+    await clock.advance(1_000);
+    network.crash('localhost:1');
+    await clock.advance(1_000);
+    expect(made.links.map((link) => link.address)).to.deep.equal(['a:1']);
+    expect(downs).to.deep.equal(['localhost:1']);
+    made.forget('a:1');
+    new TestingServer(network, clock, 'localhost:1');
+    await clock.advance(10_000);
+    expect(made.links.map((link) => link.address)).to.deep.equal(['localhost:1']);
     made.close();
   });
 
