@@ -151,6 +151,9 @@ export class TermRequests {
     if (who === null || who.role === 'resource-manager' || who.clusterId === null) return null;
     const { clusterId } = this.#context.leadership;
     if (who.clusterId === clusterId) return null;
+    const name = who.role === 'task-executor' ? who.resourceId : who.jobId;
+    const fields = { name, clusterId, theirs: who.clusterId };
+    this.#context.note('error', 'failure', 'worker-of-another-cluster', fields);
     const detail = `This is the cluster with the id ${clusterId}, the caller belongs to ${who.clusterId}.`;
     return { code: 'WRONG_CLUSTER', detail };
   }

@@ -316,6 +316,7 @@ describe("a token above the leader's", () => {
       highestToken: null,
     });
     expect((await problemOf(taskExecutor.register(token))).code).to.equal('WRONG_CLUSTER');
+    expect(bench.logger.of('worker-of-another-cluster')[0]).to.include({ name: 'te-1', theirs: 'elsewhere' });
     expect(bench.taskExecutorRecord('te-1')).to.equal(null);
   });
 });
