@@ -43,7 +43,7 @@ export function takeGrant(state: PoolState, grant: SlotGrant, nowMs: number): vo
   const { phase } = allocation;
   switch (phase.kind) {
     case 'waiting':
-      if (allocation.gone !== leaseText(grant)) beginClaim(state, allocation, grant, nowMs, nowMs);
+      if (!allocation.gone.has(leaseText(grant))) beginClaim(state, allocation, grant, nowMs, nowMs);
       return;
     case 'claiming':
       if (leaseText(phase.grant) === leaseText(grant)) return moveTo(state, phase, grant);
@@ -98,7 +98,7 @@ export function claimAnswered(
     state.recordLease('claim-refused', claim.grant, { code });
     dropClaim(state, claim);
     // Its reports tell the leader. The request is told again, in case they already have.
-    allocation.gone = leaseText(claim.grant);
+    allocation.gone.add(leaseText(claim.grant));
     askAgain(state, allocation, nowMs);
   } else if (CLAIM_AGAIN.has(code)) {
     claim.retryAtMs = nowMs + state.peerOf(claim.grant).claimRetryMs(claim.failures);
@@ -143,6 +143,7 @@ export function withdrawalOver(state: PoolState, withdrawal: Withdrawal, nowMs: 
   state.peers.get(peerId(grant))?.withdrawals.delete(key);
   if (of === 'lease') state.out.push({ type: 'releaseFinished', allocationId: grant.allocationId });
   const allocation = state.allocations.get(grant.allocationId);
+  allocation?.gone.add(key);
   if (allocation?.phase.kind !== 'withdrawing' || allocation.phase.key !== key) return;
   state.reject(grant, 'unreachable');
   askAgain(state, allocation, nowMs);

@@ -71,7 +71,7 @@ export function endLease(
   state.recordLease('lease-ended', grant, { reason });
   const key = reason === 'refused' ? null : state.withdraw(grant, 'lease', held.durationMs, nowMs);
   if (!shown && reason !== 'released') {
-    allocation.gone = leaseText(grant);
+    allocation.gone.add(leaseText(grant));
     if (key === null) state.wait(allocation);
     else allocation.phase = { kind: 'withdrawing', key };
     return;

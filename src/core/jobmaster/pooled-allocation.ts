@@ -46,8 +46,8 @@ export interface PooledAllocation {
   phase: Phase;
   /** The newest grant that came while another one was being claimed or withdrawn. */
   deferred: { readonly grant: SlotGrant; readonly receivedMs: number } | null;
-  /** The grant that its task executor last proved not to hold: not claimed again, however often it is told. */
-  gone: string | null;
+  /** Leases of it that are over, one way or the other: not claimed again, however often they are told. */
+  readonly gone: Set<string>;
 }
 
 /** A lease that this job master does not use (any more) and that its task executor is still to be told about. */

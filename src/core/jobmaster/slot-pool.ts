@@ -160,7 +160,7 @@ export class SlotPool {
         deadlineMs,
         phase: { kind: 'waiting' },
         deferred: null,
-        gone: null,
+        gone: new Set(),
       });
       state.record('slot-requested', { allocationId: id });
       state.requests.send(id);
