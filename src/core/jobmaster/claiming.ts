@@ -43,8 +43,7 @@ export function takeGrant(state: PoolState, grant: SlotGrant, nowMs: number): vo
   const { phase } = allocation;
   switch (phase.kind) {
     case 'waiting':
-      if (!allocation.gone.has(leaseText(grant))) beginClaim(state, allocation, grant, nowMs, nowMs);
-      return;
+      return beginClaim(state, allocation, grant, nowMs, nowMs);
     case 'claiming':
       if (leaseText(phase.grant) === leaseText(grant)) return moveTo(state, phase, grant);
       return defer(state, allocation, grant, nowMs);
@@ -166,7 +165,8 @@ function beginClaim(
   receivedMs: number,
   nowMs: number,
 ): void {
-  // A grant that was refused before is on its way back already.
+  // A lease that is over, or on its way back because it was refused before, is nothing to claim.
+  if (allocation.gone.has(leaseText(grant))) return;
   if (state.peers.get(peerId(grant))?.withdrawals.has(leaseText(grant)) === true) return;
   allocation.phase = {
     kind: 'claiming',
