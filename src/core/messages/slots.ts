@@ -50,6 +50,10 @@ export const slotCommand = z.discriminatedUnion('kind', [
     /** How long the grant may stay unclaimed. */
     unclaimedMs: p.durationMs,
   }),
+  /**
+   * Withdraws the allocation's unclaimed grant; done as well when it does not hold the slot. Refused when it
+   * has claimed the slot: only its job master's release or the end of the lease makes that free.
+   */
   z.object({ kind: z.literal('freeSlot'), slotNumber: p.slotNumber, allocationId: p.allocationId }),
   /** Kills every lower command still on its way. */
   z.object({ kind: z.literal('noOperation') }),

@@ -147,6 +147,24 @@ describe('a task executor and its leases', () => {
     expect(codeOf(sent)).to.equal('FORBIDDEN');
   });
 
+  it('answers OVERLOADED when more ask than it can keep, and goes on with the others', async () => {
+    const f = new TaskExecutorFixture();
+    const stateStore = new InMemoryStateStore(f.clock, 1_000);
+    const starting = f.make({ stateStore }).start();
+    await f.clock.advance(1_010);
+    await starting;
+    f.rm.announce(tokenOf(1));
+    await f.clock.advance(10);
+    // The token is being written: whatever is asked now waits behind it.
+    const [one, two] = [await f.jobMaster(), await f.jobMaster(10, 'jm-2', 'job-2')];
+    const first = Array.from({ length: 9_000 }, () => one.renew([A1]));
+    const second = Array.from({ length: 2_000 }, () => two.renew([A1]));
+    await f.clock.advance(100);
+    expect(second.filter((sent) => codeOf(sent) === 'OVERLOADED')).to.have.length(1_000);
+    await f.clock.advance(2_000);
+    expect(first.filter((sent) => codeOf(sent) === 'ok')).to.have.length(9_000);
+  });
+
   it('answers pings as a worker', async () => {
     const { f, jm } = await withClaim();
     const ping = jm.ask('ping', {});
