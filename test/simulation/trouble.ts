@@ -33,7 +33,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
       cluster.startJobMaster(id);
       new Customer(cluster, id, randomness).start();
     }
-    faults.start(1_500);
+    faults.start(randomness.between(300, 3_000));
     await watch.until(
       'the end of the trouble',
       () => cluster.clock.monotonicMs() >= TROUBLE_MS,
