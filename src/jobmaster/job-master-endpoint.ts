@@ -113,6 +113,11 @@ export class JobMasterEndpoint {
     this.#arm();
   }
 
+  /** For people: why no leader has acknowledged the job. */
+  whyNotRegistered(): string {
+    return this.#leader.whyNot();
+  }
+
   get slots(): Slot[] {
     return this.#book.slots;
   }

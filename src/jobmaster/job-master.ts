@@ -76,9 +76,11 @@ export class JobMaster {
     const giveUp = (problem: Problem): void => job.#endpoint.abandon(problem);
     const onAbort = (): void => giveUp({ code: 'CANCELLED', detail: 'The registration was cancelled.' });
     signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = environment.clock.schedule(timeoutMs, () =>
-      giveUp({ code: 'NO_LEADER', detail: `No leader acknowledged the job within ${timeoutMs} ms.` }),
-    );
+    const timer = environment.clock.schedule(timeoutMs, () => {
+      const why = job.#endpoint.whyNotRegistered();
+      const detail = `No leader acknowledged the job within ${timeoutMs} ms${why === '' ? '.' : ` (${why}).`}`;
+      giveUp({ code: 'NO_LEADER', detail });
+    });
     try {
       await job.#registered;
       return job;

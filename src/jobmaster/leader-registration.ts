@@ -83,6 +83,8 @@ export class LeaderRegistration {
   #attempts = 0;
   #retry: Timer | null = null;
   #heartbeat: Timer | null = null;
+  /** Why there is no link to these addresses. */
+  readonly #failures = new Map<string, string>();
   #closed = false;
 
   constructor(options: LeaderRegistrationOptions) {
@@ -103,6 +105,7 @@ export class LeaderRegistration {
           request.fail({ code: 'INVALID', detail: 'A job master takes no such request.' }),
         onNotification: (link, notification) => post(() => this.#notified(link, notification)),
         onLinkDown: (link) => post(() => this.#linkDown(link)),
+        onDialFailed: (address, detail) => this.#failures.set(address, detail),
       },
     });
   }
@@ -114,6 +117,13 @@ export class LeaderRegistration {
 
   get registered(): boolean {
     return this.#registration !== null;
+  }
+
+  /** One sentence for people on why nobody is registered with; empty when nothing is known. */
+  whyNot(): string {
+    const failures = [...this.#failures].map(([address, detail]) => `${address}: ${detail}`);
+    const standbys = this.#links.links.map(({ address }) => `${address}: connected, names no leader`);
+    return this.#leader === null ? [...failures, ...standbys].join('; ') : failures.join('; ');
   }
 
   start(): void {
@@ -161,6 +171,7 @@ export class LeaderRegistration {
   }
 
   #view(link: ResourceManagerLink, view: ClusterView): void {
+    this.#failures.delete(link.address);
     const { leader, clusterId } = view;
     if (leader !== null && this.#sameCluster(link, clusterId)) {
       this.#links.learn([leader.address]);

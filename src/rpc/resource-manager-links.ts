@@ -31,6 +31,8 @@ export interface LinksListener {
   /** All but `clusterViewChanged`, which comes through `onClusterView`. */
   onNotification(link: ResourceManagerLink, notification: InboundNotification): void;
   onLinkDown(link: ResourceManagerLink, reason: CloseReason): void;
+  /** There is no link to that address, and why; it is dialled again. */
+  onDialFailed?(address: string, detail: string): void;
   /** What it answered to the last ping. */
   onPong?(link: ResourceManagerLink, pong: ReplyBody<'ping'>): void;
 }
@@ -62,6 +64,8 @@ interface Entry {
   server: string | null;
   /** Leads to the same process under another name; not dialled while that connection stands. */
   twin: Entry | null;
+  /** What it answered to the last introduction, if it did not take it. */
+  refusal: string | null;
   attempts: number;
   redial: Timer | null;
   ping: Timer | null;
@@ -132,6 +136,7 @@ export class ResourceManagerLinks {
       link: null,
       server: null,
       twin: null,
+      refusal: null,
       attempts: 0,
       redial: null,
       ping: null,
@@ -203,6 +208,7 @@ export class ResourceManagerLinks {
           leader: undefined,
           token: undefined,
         });
+        entry.refusal = `${outcome.problem.code}: ${outcome.problem.detail}`;
         return link.channel.close();
       }
       entry.link = link;
@@ -241,6 +247,8 @@ export class ResourceManagerLinks {
     entry.ping = null;
     const { context, logger, listener } = this.#options;
     if (link !== null) listener.onLinkDown(link, reason);
+    else listener.onDialFailed?.(entry.address, entry.refusal ?? reason.detail);
+    entry.refusal = null;
     logger.log('debug', 'resource-manager-connection-ended', {
       address: entry.address,
       kind: reason.kind,

@@ -65,10 +65,15 @@ function defer(state: PoolState, allocation: PooledAllocation, grant: SlotGrant,
 /** Sends what is due of the claims at connected task executors. */
 export function sendClaims(state: PoolState, nowMs: number): void {
   for (const peer of state.peers.values()) {
-    if (!peer.connected) continue;
+    if (!peer.connected || nowMs < peer.nextClaimMs) continue;
+    peer.nextClaimMs = Infinity;
     for (const id of peer.claims) {
       const phase = state.allocations.get(id)?.phase;
-      if (phase?.kind !== 'claiming' || phase.callId !== null || nowMs < phase.retryAtMs) continue;
+      if (phase?.kind !== 'claiming' || phase.callId !== null) continue;
+      if (nowMs < phase.retryAtMs) {
+        peer.nextClaimMs = Math.min(peer.nextClaimMs, phase.retryAtMs);
+        continue;
+      }
       phase.callId = state.nextCallId();
       phase.firstSentMs ??= nowMs;
       const lease = leaseKey(phase.grant);
@@ -100,8 +105,7 @@ export function claimAnswered(
     allocation.gone.add(leaseText(claim.grant));
     askAgain(state, allocation, nowMs);
   } else if (CLAIM_AGAIN.has(code)) {
-    claim.retryAtMs = nowMs + state.peerOf(claim.grant).claimRetryMs(claim.failures);
-    claim.failures += 1;
+    claimLater(state, claim, nowMs);
   } else {
     giveUpClaim(state, allocation, claim, nowMs);
   }
@@ -178,7 +182,9 @@ function beginClaim(
     failures: 0,
     giveUpAtMs: receivedMs + state.timing.unclaimedMs * GIVE_UP_SHARE,
   };
-  state.peerOf(grant).claims.add(allocation.id);
+  const peer = state.peerOf(grant);
+  peer.claims.add(allocation.id);
+  peer.nextClaimMs = -Infinity;
   state.recordLease('slot-granted', grant);
 }
 
@@ -210,6 +216,13 @@ function claimed(
   showIfProved(state, held, nowMs);
 }
 
+function claimLater(state: PoolState, claim: Claim, nowMs: number): void {
+  const peer = state.peerOf(claim.grant);
+  claim.retryAtMs = nowMs + peer.claimRetryMs(claim.failures);
+  claim.failures += 1;
+  peer.nextClaimMs = Math.min(peer.nextClaimMs, claim.retryAtMs);
+}
+
 function dropClaim(state: PoolState, claim: Claim): void {
   state.peers.get(peerId(claim.grant))?.claims.delete(claim.grant.allocationId);
 }
@@ -224,6 +237,10 @@ function moveTo(state: PoolState, phase: Claim | Held, grant: SlotGrant): void {
   phase.grant = grant;
   const peer = state.peerOf(grant);
   peer[book].add(allocationId);
-  if (phase.kind === 'held') peer.nextRenewalMs = -Infinity;
-  else phase.callId = null;
+  if (phase.kind === 'held') {
+    peer.nextRenewalMs = -Infinity;
+  } else {
+    phase.callId = null;
+    peer.nextClaimMs = -Infinity;
+  }
 }

@@ -13,7 +13,7 @@ import {
 import { doubt, endLease, expireLeases, isInHand, latch, renewalAnswered } from './holding.ts';
 import { isPause } from './leader-requests.ts';
 import { PoolState, type PoolTiming } from './pool-state.ts';
-import { peerId, type PooledAllocation } from './pooled-allocation.ts';
+import type { PooledAllocation } from './pooled-allocation.ts';
 import type { PeerId, SlotPoolEffect, SlotPoolEvent } from './slot-pool-events.ts';
 
 /**
@@ -88,10 +88,7 @@ export class SlotPool {
     let dueMs = requests.nextDueMs() ?? Infinity;
     for (const { phase, deadlineMs } of allocations.values()) {
       dueMs = Math.min(dueMs, phase.kind === 'held' ? phase.deadlineMs : deadlineMs);
-      if (phase.kind !== 'claiming') continue;
-      dueMs = Math.min(dueMs, phase.giveUpAtMs);
-      const connected = phase.callId === null && peers.get(peerId(phase.grant))?.connected === true;
-      if (connected) dueMs = Math.min(dueMs, phase.retryAtMs);
+      if (phase.kind === 'claiming') dueMs = Math.min(dueMs, phase.giveUpAtMs);
     }
     for (const peer of peers.values()) {
       dueMs = Math.min(dueMs, peer.nextDueMs());
@@ -210,6 +207,7 @@ export class SlotPool {
     const peer = this.#state.peers.get(id);
     if (peer === undefined) return;
     peer.connectedAgain(nowMs);
+    peer.nextClaimMs = nowMs;
     for (const allocationId of peer.claims) {
       const phase = this.#state.allocations.get(allocationId)?.phase;
       if (phase?.kind === 'claiming') phase.retryAtMs = nowMs;

@@ -24,6 +24,8 @@ export class TaskExecutorPeer {
   readonly claims = new Set<AllocationId>();
   readonly held = new Set<AllocationId>();
   readonly withdrawals = new Map<string, Withdrawal>();
+  /** When the next claim may be sent; Infinity when none waits. */
+  nextClaimMs = Infinity;
   nextRenewalMs = Infinity;
   nextReleaseMs = -Infinity;
   readonly #renewalMs: number;
@@ -151,7 +153,7 @@ export class TaskExecutorPeer {
     if (!this.connected) return Infinity;
     const renewalMs = this.#renewal === null && this.held.size > 0 ? this.nextRenewalMs : Infinity;
     const releaseMs = this.#release === null && this.withdrawals.size > 0 ? this.nextReleaseMs : Infinity;
-    return Math.min(renewalMs, releaseMs);
+    return Math.min(renewalMs, releaseMs, this.nextClaimMs);
   }
 
   #retryMs(failures: number): number {

@@ -30,6 +30,16 @@ describe('a job master that holds slots', () => {
     expect((slots[0]!.signal.reason as QuartermasterError).code).to.equal('NO_ANSWER');
   });
 
+  it('dials anew when a connection has gone silent, and keeps its slots', async () => {
+    const { slots } = await c.holding(1);
+    const behaviour = c.network.behaviour;
+    c.network.behaviour = (from, to) => (to === 'te:1' ? { kind: 'stall' } : behaviour(from, to));
+    await c.clock.advance(11_000);
+    c.network.behaviour = behaviour;
+    await c.clock.advance(60_000);
+    expect(slots[0]!.held).to.equal(true);
+  });
+
   it('keeps its slots when the task executor starts again at once', async () => {
     const { slots } = await c.holding(1);
     c.network.crash('te:1');

@@ -32,6 +32,25 @@ describe('a job master that registers', () => {
     expect([c.one.channels.size, c.two.channels.size]).to.deep.equal([0, 0]);
   });
 
+  it('says why it found no leader', async () => {
+    const resourceManagers = ['nobody:1', 'rm1:1'];
+    const job = new Watched(
+      JobMaster.register({ ...c.options, resourceManagers, timeoutMs: 3_000 }, c.environment),
+    );
+    await c.clock.advance(3_000);
+    expect((job.error as Error).message)
+      .to.include('nobody:1: nobody listens at nobody:1')
+      .and.include('rm1:1: connected, names no leader');
+  });
+
+  it('says that the resource managers belong to another cluster', async () => {
+    const job = new Watched(
+      JobMaster.register({ ...c.options, cluster: 'other', timeoutMs: 3_000 }, c.environment),
+    );
+    await c.clock.advance(3_000);
+    expect((job.error as Error).message).to.include('rm1:1: WRONG_CLUSTER');
+  });
+
   it('rejects with the fields that are wrong', async () => {
     const job = new Watched(JobMaster.register({ ...c.options, jobId: '', cluster: 'C!' }, c.environment));
     await settle();
