@@ -110,6 +110,32 @@ describe('SlotManager: numbered commands', () => {
     expect(bench.states()[0]).to.equal('te/0 requested r1');
   });
 
+  it('does not take the late answer to one call for the answer to the next', () => {
+    bench.request('r1');
+    const lost = bench.lastCall();
+    bench.noAnswer(lost);
+    bench.pass(100);
+    const next = bench.lastCall();
+    bench.done(lost);
+    expect(bench.states()[0]).to.equal('te/0 requested r1');
+    bench.done(next);
+    expect(bench.states()[0]).to.equal('te/0 free -');
+  });
+
+  it('lets the old call of an instance end that was given up and is back, and kills it before anything new', () => {
+    bench.request('r1');
+    const old = bench.lastCall();
+    bench.gone('te');
+    bench.register('te', [slot(0, N)]);
+    expect(kinds()).to.deep.equal([]);
+    bench.noAnswer(old);
+    bench.pass(100);
+    expect(kinds()).to.deep.equal([['noOperation']]);
+    bench.done();
+    bench.pass(200);
+    expect(bench.states()).to.deep.equal(['te/0 requested r1']);
+  });
+
   it('gives up a call that the shell never answers', () => {
     bench.request('r1');
     bench.pass(6_000);

@@ -67,6 +67,16 @@ describe('SlotManager: slot reports', () => {
     expect(bench.of('requestSlotReport')).to.have.length(1);
   });
 
+  it('asks about what it could not believe, also when its own command found nothing to free', () => {
+    bench.register('te', [slot(0, N)]);
+    bench.request('r');
+    bench.report('te', [slot(0, N, 'x')]);
+    bench.noAnswer();
+    bench.pass(100);
+    bench.done();
+    expect(bench.of('requestSlotReport')).to.have.length(1);
+  });
+
   it('takes a quarantined slot as neither free nor allocated', () => {
     bench.register('te', [slot(0, N, null, { state: 'quarantined' })]);
     bench.request('r');

@@ -96,6 +96,16 @@ describe('SlotManager: slot requests', () => {
     expect(bench.states()).to.deep.equal(['te/0 requested r1']);
   });
 
+  it('serves those that wait again in the order of their first arrival', () => {
+    bench.register('te', [slot(0, N), slot(1, N)]);
+    bench.request(['r1', 'r2']);
+    bench.done();
+    bench.report('te', [slot(0, N), slot(1, N)], { lastSeen: bench.lastCall().number });
+    bench.register('other', [slot(0, N)]);
+    bench.heartbeat(['r2', 'r1']);
+    expect(bench.states()).to.include('other/0 requested r1');
+  });
+
   it('ends a waiting request by a cancel, and its late duplicate does not bring it back', () => {
     bench.request('r');
     bench.cancel('r');
