@@ -16,6 +16,7 @@ describe('election over a store that loses calls and answers', () => {
       etcd[fault]({ client: 'rm-1', method: 'grantLease' });
       etcd[fault]({ client: 'rm-1', where: simulated.joins() });
       const { leadership } = await simulated.leader();
+      expect(simulated.clock.monotonicMs(), 'not by a second attempt').to.be.below(500);
       expect(etcd.state.leaseIds).to.have.length(1);
       const [own, ...others] = await scene.line();
       expect(others).to.deep.equal([]);
@@ -35,6 +36,45 @@ describe('election over a store that loses calls and answers', () => {
       expect(await scene.history()).to.have.length(1);
     });
   }
+
+  it('knows its own confirm by either trace of it, the record or the row of history', async () => {
+    for (const spoil of ['leader', 'history'] as const) {
+      const { etcd, scene, clock } = (simulated = new SimulatedElection());
+      etcd.loseAnswer({ client: 'rm-1', where: simulated.writes(scene.keys.leader) });
+      const { contender } = await scene.join('rm-1');
+      await scene.until('it has committed', () => simulated.recordedLeader() === 'rm-1');
+      const { key } = (await scene.range(scene.keys.history, true))[0]!;
+      if (spoil === 'leader') etcd.deleteKey(scene.keys.leader);
+      else etcd.putKey(key, 'spoilt');
+      await scene.until('it knows', () => contender.leadership !== null);
+      expect(clock.monotonicMs()).to.be.below(500);
+      expect(contender.calls).to.deep.equal(['grant', 'confirmed']);
+      if (spoil === 'leader') await scene.end();
+    }
+  });
+
+  it('confirms under the same session when the row of its predecessor is written under its hands', async () => {
+    const { etcd, scene } = simulated;
+    const { leadership } = await simulated.leader();
+    const standby = await scene.join('rm-2');
+    const row = scene.keys.historyRow(1, leadership.token.epoch);
+    let written = false;
+    etcd.loseCall({
+      client: 'rm-2',
+      where: (request) => {
+        if (!written && simulated.writes(scene.keys.leader)(request)) {
+          written = true;
+          etcd.putKey(row, simulated.value(row)!);
+        }
+        return false;
+      },
+    });
+    etcd.deleteKey((await scene.line())[0]!.key);
+    await scene.untilLeads(standby);
+    expect(written).to.equal(true);
+    expect(standby.contender.calls).to.deep.equal(['grant', 'confirmed']);
+    expect((await scene.history())[0]?.ended).to.deep.include({ by: 'rm-2' });
+  });
 
   it('is not confirmed twice by a copy that arrives seconds later', async () => {
     const { etcd, scene, clock } = simulated;

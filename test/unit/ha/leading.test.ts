@@ -90,6 +90,65 @@ describe('a leader', () => {
     }
   });
 
+  describe('far from etcd', () => {
+    const ONE_WAY_MS = 150;
+
+    beforeEach(async () => {
+      const { etcd, clock } = simulated;
+      for (const name of etcd.memberNames) etcd.member(name).latencyMs = () => ONE_WAY_MS;
+      await clock.advance(3_000);
+      expect(leadership.mayServe()).to.equal(true);
+    });
+
+    it('serves no longer than its deadline after the send of the last check that was acknowledged', async () => {
+      const { etcd, clock } = simulated;
+      etcd.block('rm-1');
+      await clock.advance(400 - 2 * ONE_WAY_MS + 1);
+      expect(leadership.mayServe()).to.equal(false);
+    });
+
+    it('steps down by the send of the last keepalive that was acknowledged', async () => {
+      const { etcd, clock, scene } = simulated;
+      const sentMs: number[] = [];
+      etcd.loseCall({
+        client: 'rm-1',
+        method: 'keepAlive',
+        where: () => {
+          sentMs.push(clock.monotonicMs());
+          return false;
+        },
+      });
+      await scene.until('keepalives were sent', () => sentMs.length === 2);
+      // Long enough for a check that was sent after it.
+      await clock.advance(2 * ONE_WAY_MS + 200);
+      etcd.block('rm-1');
+      await scene.until('it steps down', () => !leadership.current);
+      expect(clock.monotonicMs() - sentMs[1]!).to.be.within(0.9 * TTL_MS, 0.9 * TTL_MS + 2);
+    });
+
+    it('counts its first deadline from the send of the confirm', async () => {
+      const { etcd, scene, clock } = simulated;
+      etcd.deleteKey((await scene.line())[0]!.key);
+      await scene.until('the standby leads', () => standby.contender.leadership !== null);
+      etcd.block('rm-2');
+      await clock.advance(400 - 2 * ONE_WAY_MS + 1);
+      expect(standby.contender.leadership?.mayServe()).to.equal(false);
+    });
+  });
+
+  it("is nobody's leader any more once its key is gone, though its record still stands", async () => {
+    const { etcd, scene } = simulated;
+    etcd.putKey(`${scene.keys.election}foreign`, 'nobody');
+    const late = await scene.join('rm-3');
+    await scene.answer(standby.election.stop('going'));
+    etcd.block('rm-1');
+    etcd.deleteKey((await scene.line())[0]!.key);
+    await scene.until('it is seen', () => scene.lineOf(late).length === 1);
+    expect(simulated.recordedLeader()).to.equal('rm-1');
+    expect(late.election.view.leader).to.equal(null);
+    etcd.unblock('rm-1');
+  });
+
   it('gives up leadership by itself when its loop hangs', async () => {
     leader.contender.onProbe = () => {};
     const tookMs = await failoverMs();
