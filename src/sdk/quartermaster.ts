@@ -11,6 +11,8 @@ import { WebSocketDialer } from '../rpc/websocket/web-socket-dialer.ts';
 export type { ProfileInput } from '../jobmaster/job-master.ts';
 export type { RequestSlotsOptions } from '../jobmaster/slot-gathering.ts';
 export type { Slot } from '../jobmaster/slot.ts';
+export type { LeasedSlot, LeasedSlotEnd } from '../taskexecutor/task-executor-options.ts';
+export { TaskExecutor, type SlotProfile, type TaskExecutorOptions } from './embedded-task-executor.ts';
 export { QuartermasterError, type Problem, type ProblemCode } from '../core/problem.ts';
 
 /** How a job registers from an ordinary process; everything but the first three may be left out. */

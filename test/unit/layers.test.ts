@@ -14,7 +14,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   resourcemanager: ['core', 'runtime', 'ha', 'rpc'],
   taskexecutor: ['core', 'runtime', 'rpc'],
   jobmaster: ['core', 'runtime', 'rpc'],
-  sdk: ['core', 'runtime', 'rpc', 'rpc/websocket', 'jobmaster'],
+  sdk: ['core', 'runtime', 'rpc', 'rpc/websocket', 'jobmaster', 'taskexecutor'],
   dashboard: ['core'],
   http: ['core', 'runtime', 'ha', 'rpc', 'resourcemanager', 'dashboard'],
 };
