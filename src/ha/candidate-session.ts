@@ -19,6 +19,7 @@ import {
   rangeOf,
   type StandingKey,
 } from './election-transactions.ts';
+import type { HistoryIndex } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { LeaderRecord } from './leader-election.ts';
 import { leaveLine, revokeLease } from './leave-line.ts';
@@ -28,6 +29,7 @@ import { instant, sendUntilAnswered, type StoreContext } from './persistent-call
 export interface CandidateSetting {
   readonly context: StoreContext;
   readonly keys: ClusterKeys;
+  readonly history: HistoryIndex;
   readonly resourceManagerId: ResourceManagerId;
   readonly address: string;
   /** What stands under the candidate key. */
@@ -125,6 +127,8 @@ export class CandidateSession {
       return this.#report({ type: 'candidacyFailed', candidacy: this.number, reason });
     }
     this.#report({ type: 'candidateKeyPut', candidacy: this.number, createRevision });
+    // While it waits, so that little is left to read when its turn has come.
+    await this.#setting.history.read(context, this.#setting.keys, this.signal);
   }
 
   /** One keepalive; after a failure the next one goes to the next endpoint. */
@@ -161,7 +165,7 @@ export class CandidateSession {
       identity,
       identityValue: this.#identityValue(identity),
     };
-    const outcome = await confirmTerm(context, keys, term, this.signal);
+    const outcome = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
     if (outcome === null || this.signal.aborted) return;
     if (outcome.kind === 'confirmed') this.#confirmed = true;
     this.#report({ type: 'confirmAnswered', candidacy: this.number, outcome });

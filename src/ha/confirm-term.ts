@@ -3,7 +3,7 @@ import { sameToken } from '../core/fencing-token.ts';
 import type { KeyValue, TransactionResult } from './coordination-store.ts';
 import { parseHistoryRow, parseIdentity, parseLeaderRecord } from './election-records.ts';
 import { confirm, isAmong, rangeOf, type StandingKey } from './election-transactions.ts';
-import { historyWork, readAllRows } from './history.ts';
+import { type HistoryIndex, historyWork } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { LeaderRecord } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
@@ -27,11 +27,12 @@ const EVIDENCE = 'its candidate key was gone: its lease ran out or was revoked, 
 export async function confirmTerm(
   context: StoreContext,
   keys: ClusterKeys,
+  history: HistoryIndex,
   term: TermToConfirm,
   signal: AbortSignal,
 ): Promise<ConfirmOutcome | null> {
   const { record } = term;
-  const rows = await readAllRows(context, keys, signal);
+  const rows = await history.read(context, keys, signal);
   if (rows === null) return null;
   const ownRow = keys.historyRow(record.token.generation, record.token.epoch);
   const end = { at: record.confirmedAt, reason: 'lost', evidence: EVIDENCE, by: record.resourceManagerId };

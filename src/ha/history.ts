@@ -12,18 +12,31 @@ const MOST_CLOSED = 32;
 const MOST_DROPPED = 64;
 const PAGE_ROWS = 500;
 
-/** All rows there are, oldest first; null when the signal was aborted before the store answered. */
-export async function readAllRows(
-  context: StoreContext,
-  keys: ClusterKeys,
-  signal: AbortSignal,
-): Promise<readonly KeyValue[] | null> {
-  const rows: KeyValue[] = [];
-  for (;;) {
-    const answer = await readPage(context, keys, PAGE_ROWS, rows.at(-1)?.key, signal);
-    if (answer.kind !== 'answered') return null;
-    rows.push(...answer.value.keyValues);
-    if (!answer.value.more || answer.value.keyValues.length === 0) return rows;
+/**
+ * The rows of history, read again only from the first one on that was still open: an ended term is not written
+ * any more. So a take-over reads a row or two, not a thousand.
+ */
+export class HistoryIndex {
+  /** Rows from the oldest one on, all of them ended. */
+  #ended: readonly KeyValue[] = [];
+
+  /** All rows, oldest first; null when the signal was aborted before the store answered. */
+  async read(
+    context: StoreContext,
+    keys: ClusterKeys,
+    signal: AbortSignal,
+  ): Promise<readonly KeyValue[] | null> {
+    const rows = [...this.#ended];
+    for (let more = true; more; ) {
+      const answer = await readPage(context, keys, rows.at(-1)?.key, signal);
+      if (answer.kind !== 'answered') return null;
+      rows.push(...answer.value.keyValues);
+      more = answer.value.more && answer.value.keyValues.length > 0;
+    }
+    const open = rows.findIndex(({ value }) => parseHistoryRow(value)?.ended === null);
+    const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-HISTORY_ROWS_KEPT);
+    if (ended.length > 0) this.#ended = ended;
+    return rows;
   }
 }
 
@@ -43,11 +56,10 @@ export function historyWork(rows: readonly KeyValue[], ownRow: string, end: Term
 function readPage(
   context: StoreContext,
   keys: ClusterKeys,
-  limit: number,
   after: string | undefined,
   signal: AbortSignal,
 ): Promise<CallOutcome<{ readonly keyValues: readonly KeyValue[]; readonly more: boolean }>> {
-  const range = { type: 'range', key: keys.history, prefix: true, limit } as const;
+  const range = { type: 'range', key: keys.history, prefix: true, limit: PAGE_ROWS } as const;
   return sendUntilAnswered(
     context,
     (endpoint) =>

@@ -9,6 +9,7 @@ import { ElectionObserver, type ElectionState } from './election-observer.ts';
 import { formatCandidate, parseIdentity } from './election-records.ts';
 import { EMPTY_VIEW, sameView, toObservation, toView } from './election-state-view.ts';
 import { createIdentity, rangeOf } from './election-transactions.ts';
+import { HistoryIndex } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { ElectionView, LeaderContender, LeaderElectionService, Resignation } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
@@ -86,6 +87,7 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#setting = {
       context,
       keys,
+      history: new HistoryIndex(),
       resourceManagerId: candidate.resourceManagerId,
       address: candidate.address,
       value: formatCandidate(candidate),

@@ -244,6 +244,34 @@ describe('a leader', () => {
     });
   });
 
+  it('has read history before its turn comes, but for what was open then', async () => {
+    const { etcd, scene, clock } = simulated;
+    await clock.advance(1_000);
+    const after: (string | undefined)[] = [];
+    etcd.loseCall({
+      client: 'rm-2',
+      method: 'range',
+      where: (request) => {
+        if (request.method === 'range') after.push(request.range.after);
+        return false;
+      },
+    });
+    await scene.answer(leader.election.resign({ reason: 'one' }));
+    await scene.untilLeads(standby);
+    await scene.answer(standby.election.resign({ reason: 'two' }));
+    await scene.untilLeads(leader);
+    await clock.advance(100);
+    await scene.answer(leader.election.resign({ reason: 'three' }));
+    await scene.untilLeads(standby);
+    expect((await scene.history()).map(({ ended }) => ended?.reason)).to.deep.equal([
+      'one',
+      'two',
+      'three',
+      undefined,
+    ]);
+    expect(after.at(-1)).to.equal(scene.keys.historyRow(1, standby.contender.terms[0]!.token.epoch));
+  });
+
   it('closes the open term of its predecessor and drops the oldest beyond a thousand', async () => {
     const { etcd, scene } = simulated;
     for (let epoch = 1n; epoch <= 1_020n; epoch++) {
