@@ -1,19 +1,23 @@
 import { expect } from 'chai';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { DevRun } from '../support/dev-run.ts';
+import { eventually } from '../support/eventually.ts';
 
-/** The block of README that uses the package by its name. */
-function exampleOfReadme(): string {
+/** The block of README that imports that name from the package, with the address of a resource manager that runs. */
+function exampleOfReadme(name: string, address: string): string {
   const block = [...readFileSync('README.md', 'utf8').matchAll(/```js\n([\s\S]*?)```/g)]
     .map(([, code]) => code)
-    .find((code) => code?.includes("from 'quartermaster'") === true);
-  if (block === undefined) throw new Error('README has no example that imports quartermaster');
-  return block;
+    .find((code) => code?.includes(`import { ${name} } from 'quartermaster'`) === true);
+  if (block === undefined) throw new Error(`README has no example that imports ${name}`);
+  const code = block.replace('127.0.0.1:7070', address);
+  expect(code).to.include(address);
+  return code;
 }
 
-describe('the example of README', function () {
+describe('the examples of README', function () {
   this.timeout(90_000);
   let dev: DevRun;
 
@@ -23,10 +27,9 @@ describe('the example of README', function () {
 
   after(() => dev.end());
 
-  it('gets its slots, gives them back and ends by itself', async () => {
+  it('get slots, give them back and end by themselves', async () => {
     const [address] = dev.up.resourceManagers.map((each) => each.address);
-    const code = exampleOfReadme().replace('127.0.0.1:7070', String(address));
-    expect(code).to.include(String(address));
+    const code = exampleOfReadme('JobMaster', String(address));
     const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], {
       timeout: 60_000,
     });
@@ -41,5 +44,25 @@ describe('the example of README', function () {
     );
     const overview = await dev.json<{ slots: { free: number }; jobMasters: number }>('status');
     expect(overview).to.nested.include({ 'slots.free': 4 });
+  });
+
+  it('offer a slot, tell who uses it, and drain at SIGTERM', async () => {
+    const [address] = dev.up.resourceManagers.map((each) => each.address);
+    const code = exampleOfReadme('TaskExecutor', String(address));
+    const executor = spawn(process.execPath, ['--input-type=module', '--eval', code]);
+    let stdout = '';
+    executor.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+    const ended = once(executor, 'close');
+    const job = dev.start('job-master', '--job', 'poster', '--extended', 'printer=1');
+    try {
+      await eventually('the slot is used', () => stdout.includes('\n'), 30_000);
+      expect(stdout).to.match(/^poster uses slot 0, grant \d+\n$/);
+      expect((await job.end()).code).to.equal(0);
+      await eventually('the slot is free', () => stdout.endsWith('slot 0 is free: released\n'));
+    } finally {
+      await job.end('SIGKILL');
+      executor.kill('SIGTERM');
+    }
+    expect(await ended).to.deep.equal([0, null]);
   });
 });
