@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type {
   CheckOutcome,
   ElectionEffect,
@@ -9,7 +10,7 @@ import type {
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import { confirmTerm } from './confirm-term.ts';
-import { StoreError } from './coordination-store.ts';
+import { type StoreEndpoint, StoreError } from './coordination-store.ts';
 import { formatIdentity, parseIdentity } from './election-records.ts';
 import {
   answerChallenge,
@@ -58,10 +59,13 @@ export class CandidateSession {
   readonly #life = new AbortController();
   #record: LeaderRecord | null = null;
   #confirmed = false;
-  #keepAliveFailures = 0;
-  #unansweredChecks = 0;
+  /** Where the last keepalive failed, and where the last check went while none has been answered since. */
+  #keepAliveFailedAt: StoreEndpoint | null = null;
+  #checkUnansweredAt: StoreEndpoint | null = null;
 
   constructor(setting: CandidateSetting, number: number, leaseId: bigint, leaderSessionId: LeaderSessionId) {
+    // One listener for each call under way, and many writes may be: no leak.
+    setMaxListeners(0, this.#life.signal);
     this.#setting = setting;
     this.number = number;
     this.leaseId = leaseId;
@@ -134,15 +138,15 @@ export class CandidateSession {
   /** One keepalive; after a failure the next one goes to the next endpoint. */
   async keepAlive(timeoutMs: number): Promise<void> {
     const { clock, ring } = this.#setting.context;
-    const endpoint = ring.at(this.#keepAliveFailures);
+    const endpoint = ring.after(this.#keepAliveFailedAt);
     const sent = instant(clock);
     let outcome: KeepAliveOutcome;
     try {
       const { ttlSeconds } = await endpoint.keepAlive(this.leaseId, timeoutMs);
-      this.#keepAliveFailures = 0;
+      this.#keepAliveFailedAt = null;
       outcome = { kind: 'kept', ttlMs: ttlSeconds * 1_000, sent };
     } catch (error) {
-      this.#keepAliveFailures += 1;
+      this.#keepAliveFailedAt = endpoint;
       const lost = error instanceof StoreError && error.kind === 'lease-not-found';
       outcome = { kind: lost ? 'lost' : 'failed' };
     }
@@ -176,13 +180,13 @@ export class CandidateSession {
     const { context, keys } = this.#setting;
     const own: StandingKey = { key: this.key, createRevision: token.epoch };
     const transaction = purpose === 'look' ? check(keys, own, token) : answerChallenge(keys, own, token);
-    const endpoint = context.ring.at(this.#unansweredChecks);
-    this.#unansweredChecks += 1;
+    const endpoint = context.ring.after(this.#checkUnansweredAt);
+    this.#checkUnansweredAt = endpoint;
     const sent = instant(context.clock);
     let outcome: CheckOutcome;
     try {
       const { succeeded, results } = await endpoint.transact(transaction, context.timing.etcdCallMs);
-      this.#unansweredChecks = 0;
+      this.#checkUnansweredAt = null;
       context.ring.prefer(endpoint);
       const challenged = succeeded && purpose === 'look' && rangeOf(results, 0).length > 0;
       outcome = { kind: !succeeded ? 'key-gone' : challenged ? 'challenged' : 'standing' };

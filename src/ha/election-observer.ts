@@ -2,6 +2,7 @@ import type { Timer } from '../runtime/clock.ts';
 import type {
   KeyValue,
   RangeOperation,
+  StoreEndpoint,
   TransactionResult,
   Watch,
   WatchEnd,
@@ -42,8 +43,9 @@ export class ElectionObserver {
   readonly #onState: (state: ElectionState) => void;
   #state: ElectionState | null = null;
   #watches: { readonly all: Watch[] } | null = null;
-  /** Endpoint for the next watch: moves on whenever one was lost. */
-  #watchAttempt = 0;
+  /** Where the last watch stood that was lost or kept silent; the next one is opened elsewhere. */
+  #lostAt: StoreEndpoint | null = null;
+  #watchedAt: StoreEndpoint | null = null;
   #restarts = 0;
   #listing: AbortController | null = null;
   #timer: Timer | null = null;
@@ -121,13 +123,14 @@ export class ElectionObserver {
       }
       const fields = { parts: missed.join(' '), revision: listing.revision };
       this.#context.logger.log('warn', 'a listing shows what the watch did not', fields);
-      this.#watchAttempt += 1;
+      this.#lostAt = this.#watchedAt;
       this.#restart(listing);
     });
   }
 
   #watch(startRevision: bigint): void {
-    const endpoint = this.#context.ring.at(this.#watchAttempt);
+    const endpoint = this.#context.ring.after(this.#lostAt);
+    this.#watchedAt = endpoint;
     const watches: { readonly all: Watch[] } = { all: [] };
     this.#watches = watches;
     for (const name of PART_NAMES) {
@@ -137,7 +140,7 @@ export class ElectionObserver {
           if (this.#watches === watches) this.#apply(name, events, revision);
         },
         onEnd: (end) => {
-          if (this.#watches === watches) this.#ended(end, endpoint.name);
+          if (this.#watches === watches) this.#ended(end, endpoint);
         },
       });
       watches.all.push(watch);
@@ -160,11 +163,15 @@ export class ElectionObserver {
     this.#onState(this.#state);
   }
 
-  #ended(end: WatchEnd, endpoint: string): void {
+  #ended(end: WatchEnd, endpoint: StoreEndpoint): void {
     this.#closeWatches();
     if (this.#stopped) return;
-    this.#context.logger.log('info', 'watch ended', { end: end.kind, detail: end.detail, endpoint });
-    this.#watchAttempt += 1;
+    this.#context.logger.log('info', 'watch ended', {
+      end: end.kind,
+      detail: end.detail,
+      endpoint: endpoint.name,
+    });
+    this.#lostAt = endpoint;
     this.#restarts += 1;
     // The first time at once; a store that goes on refusing is not to be flooded.
     if (this.#restarts === 1) return this.observe();

@@ -21,9 +21,14 @@ export async function leaveLine(
     const outcome = await sendUntilAnswered(
       context,
       (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),
-      { name: 'leave the line', final: ({ kind }) => kind === 'rejected', signal },
+      { name: 'leave the line', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal },
     );
     if (outcome.kind === 'abandoned') return false;
+    if (outcome.kind === 'refused' && outcome.error.kind === 'no-space' && current.row !== null) {
+      // An etcd that is out of space still deletes; the next confirm closes the term in history.
+      current = { ...current, row: null };
+      continue;
+    }
     if (outcome.kind === 'refused') {
       context.logger.log('error', 'etcd refused the departure', { error: outcome.error.message });
       return true;

@@ -44,6 +44,8 @@ export interface CallOptions {
 
 const NEVER = (): boolean => false;
 const COPIES_TO_WARN = 20;
+/** After so many copies a store is not just slow but gone, and need not be asked so often. */
+const PATIENT_COPIES = 50;
 
 /** One call that goes on being sent, the same each time, until it is answered. */
 class PersistentCall<T> {
@@ -52,6 +54,7 @@ class PersistentCall<T> {
   readonly #options: CallOptions;
   readonly #resolve: (outcome: CallOutcome<T>) => void;
   #copies = 0;
+  #last: StoreEndpoint | null = null;
   /** Endpoints that refused to take it since the last pause. */
   #refusals = 0;
   #timer: Timer | null = null;
@@ -80,11 +83,14 @@ class PersistentCall<T> {
 
   #send(): void {
     const { ring, clock, timing } = this.#context;
-    const endpoint = ring.at(this.#copies);
+    const endpoint = ring.after(this.#last);
+    this.#last = endpoint;
     this.#copies += 1;
     const sent = instant(clock);
     this.#timer?.cancel();
-    this.#timer = clock.schedule(timing.etcdResendMs, () => {
+    const { etcdResendMs, etcdCallMs } = timing;
+    const pauseMs = this.#copies < PATIENT_COPIES ? etcdResendMs : Math.max(etcdResendMs, etcdCallMs / 2);
+    this.#timer = clock.schedule(pauseMs, () => {
       this.#refusals = 0;
       this.#send();
     });

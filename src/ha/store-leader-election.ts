@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
@@ -66,6 +67,7 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   constructor(context: StoreContext, keys: ClusterKeys, randomness: Randomness, candidate: CandidateOptions) {
     const { timing } = context;
+    setMaxListeners(0, this.#life.signal);
     this.#context = context;
     this.#keys = keys;
     this.#randomness = randomness;

@@ -90,6 +90,19 @@ describe('a leader', () => {
     }
   });
 
+  it('leads on while etcd is out of space, and can go', async () => {
+    const { etcd, clock, scene } = simulated;
+    etcd.state.noSpace = true;
+    await clock.advance(3 * TTL_MS);
+    expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed']);
+    const beganMs = clock.monotonicMs();
+    await scene.answer(leader.election.stop('going'));
+    expect(clock.monotonicMs() - beganMs).to.be.below(100);
+    etcd.state.noSpace = false;
+    await scene.until('the standby leads', () => standby.contender.leadership !== null);
+    expect((await scene.history())[0]?.ended).to.deep.include({ by: 'rm-2' });
+  });
+
   describe('far from etcd', () => {
     const ONE_WAY_MS = 150;
 
