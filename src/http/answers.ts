@@ -121,6 +121,7 @@ const slot = named(
     jobId: name.nullable(),
     grantNumber: count.nullable(),
     profile,
+    beingFreed: z.boolean(),
   }),
 );
 

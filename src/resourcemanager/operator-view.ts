@@ -86,6 +86,8 @@ export interface SlotRow {
   readonly jobId: JobId | null;
   readonly grantNumber: number | null;
   readonly profile: ResourceProfile;
+  /** The leader has told its task executor to free it and waits for the answer. */
+  readonly beingFreed: boolean;
 }
 
 /** One task executor, as `/v1/task-executors` shows it. */

@@ -210,6 +210,7 @@ export function populatedView(id = 'rm-1'): TestingOperatorView {
       jobId: 'job-1' as JobId,
       grantNumber: 7,
       profile,
+      beingFreed: false,
     },
     ...[1, 2, 3].map((slotNumber) => ({
       resourceId,
@@ -219,6 +220,7 @@ export function populatedView(id = 'rm-1'): TestingOperatorView {
       jobId: null,
       grantNumber: null,
       profile,
+      beingFreed: false,
     })),
   ];
   view.taskExecutorRows = [

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import type { Express } from 'express';
 import { request } from 'undici';
-import { z } from 'zod';
 import { PROBLEM_CODES } from '../../../src/core/problem.ts';
 import type { ResourceId } from '../../../src/core/ids.ts';
 import { createOperatorApp } from '../../../src/http/operator-app.ts';
@@ -11,24 +10,12 @@ import { VirtualClock } from '../../simulation/virtual-clock.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { eventually } from '../../support/eventually.ts';
 import { serveOnLoopback, type TestingServer } from '../../support/http-server.ts';
+import { judge, type Json, type OpenApiDocument } from '../../support/openapi-judge.ts';
 import {
   populatedView,
   testingLeader,
   type TestingOperatorView,
 } from '../../support/testing-operator-view.ts';
-
-type Json = Record<string, unknown>;
-type Content = Record<string, { schema: Json; 'x-events'?: Record<string, Json> }>;
-interface Operation {
-  operationId: string;
-  parameters?: { name: string; in: string; required: boolean; schema: Json }[];
-  responses: Record<string, { description: string; content: Content }>;
-}
-interface Document {
-  openapi: string;
-  paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Json> };
-}
 
 /** Every route that express itself knows, as `get /v1/task-executors/{id}`. */
 function routesOf(app: Express): string[] {
@@ -41,45 +28,17 @@ function routesOf(app: Express): string[] {
   });
 }
 
-function routesIn(document: Document): string[] {
+function routesIn(document: OpenApiDocument): string[] {
   return Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method} ${path}`),
   );
-}
-
-/** A judge made of the document alone; it refuses fields that the document does not name. */
-function judge(document: Document, schema: Json): (value: unknown) => void {
-  const $defs = Object.fromEntries(
-    Object.entries(document.components.schemas).map(([name, definition]) => [name, closed(definition)]),
-  );
-  const text = JSON.stringify({ ...closed(schema), $defs }).replaceAll('#/components/schemas/', '#/$defs/');
-  const type = z.fromJSONSchema(JSON.parse(text) as Parameters<typeof z.fromJSONSchema>[0]);
-  return (value) => {
-    const result = type.safeParse(value);
-    expect(result.success, `${JSON.stringify(value)}: ${result.error?.message}`).to.equal(true);
-  };
-}
-
-/** The schema with no other properties than those named, unless it says that there may be some. */
-function closed(schema: unknown): Json {
-  return JSON.parse(
-    JSON.stringify(schema, (_key, value: unknown) =>
-      isObjectSchema(value) && !('additionalProperties' in value)
-        ? { ...value, additionalProperties: false }
-        : value,
-    ),
-  ) as Json;
-}
-
-function isObjectSchema(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'object';
 }
 
 describe('the OpenAPI document', () => {
   let view: TestingOperatorView;
   let app: Express;
   let server: TestingServer;
-  let document: Document;
+  let document: OpenApiDocument;
 
   beforeEach(async () => {
     view = populatedView();
@@ -91,7 +50,7 @@ describe('the OpenAPI document', () => {
     });
     server = await serveOnLoopback(app);
     const { body } = await request(`${server.url}/openapi.json`);
-    document = (await body.json()) as Document;
+    document = (await body.json()) as OpenApiDocument;
   });
 
   afterEach(() => server.close());
@@ -232,7 +191,7 @@ describe('the OpenAPI document', () => {
     });
     const workerServer = await serveOnLoopback(worker);
     const { body } = await request(`${workerServer.url}/openapi.json`);
-    const workerDocument = (await body.json()) as Document;
+    const workerDocument = (await body.json()) as OpenApiDocument;
     expect(routesIn(workerDocument)).to.have.members(routesOf(worker));
     expect(routesIn(workerDocument)).to.have.members(['get /livez', 'get /openapi.json']);
     const { body: livez } = await request(`${workerServer.url}/livez`);
