@@ -68,10 +68,7 @@ export interface Leadership {
 export interface LeaderContender {
   /** First in line. The contender makes itself ready and then calls `confirmLeaderSessionId`. */
   grantLeadership(leaderSessionId: LeaderSessionId): void;
-  /**
-   * The confirm is known to have committed (G5). `takenFrom` is what etcd held then of registrations, read in
-   * or after the confirm.
-   */
+  /** The confirm is known to have committed (G5). Whatever is read from now on was written before or under this term. */
   leadershipConfirmed(leadership: Leadership): void;
   /** Whatever was granted is over; books are to be dropped in this very turn. */
   revokeLeadership(reason: string): void;
