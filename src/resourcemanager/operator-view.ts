@@ -86,7 +86,7 @@ export interface SlotRow {
   readonly jobId: JobId | null;
   readonly grantNumber: number | null;
   readonly profile: ResourceProfile;
-  /** The leader has told its task executor to free it and waits for the answer. */
+  /** Whether its allocation is being put out by a command, or will be once its task executor can be reached. */
   readonly beingFreed: boolean;
 }
 
