@@ -73,6 +73,11 @@ export class CandidateSession {
     this.leaderSessionId = leaderSessionId;
   }
 
+  /** What stands under the key. */
+  get value(): string {
+    return this.#setting.value;
+  }
+
   /** Aborted when the candidacy ends. */
   get signal(): AbortSignal {
     return this.#life.signal;

@@ -195,6 +195,39 @@ export function guarded(own: StandingKey, write: GuardedWrite): Transaction {
   };
 }
 
+/** Whether the write holds only while a key is absent. */
+export function needsAbsence({ alsoIf }: GuardedWrite): boolean {
+  return alsoIf.some(({ target, operand }) => target !== 'value' && operand === 0n);
+}
+
+export function deletes({ operations }: GuardedWrite): boolean {
+  return operations.some(({ type }) => type === 'delete');
+}
+
+/** A candidate key, and what it takes to write it again as it is. */
+export interface Fence extends StandingKey {
+  readonly value: string;
+  readonly leaseId: bigint;
+  /** Revision of its last write. */
+  readonly modRevision: bigint;
+}
+
+/**
+ * A leader's write of which no copy can commit late. An absent key has no revision by which an old copy of its
+ * creation could be told: so each deletion writes the candidate key anew as well, and a write that needs a key to
+ * be absent holds only while the candidate key is as it was when the write was decided.
+ */
+export function fenced(fence: Fence, write: GuardedWrite): Transaction {
+  const { compare, success, failure } = guarded(fence, write);
+  const { key, value, leaseId: lease, modRevision: operand } = fence;
+  const unchanged: Compare = { key, target: 'mod', result: '==', operand };
+  return {
+    compare: needsAbsence(write) ? [...compare, unchanged] : compare,
+    success: deletes(write) ? [...success, { type: 'put', key, value, lease }] : success,
+    failure,
+  };
+}
+
 /** Key values of the range that is the `index`th operation; none when that was no range. */
 export function rangeOf(results: readonly OperationResult[], index: number): readonly KeyValue[] {
   const result = results[index];

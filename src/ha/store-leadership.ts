@@ -1,7 +1,7 @@
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { ClusterId } from '../core/ids.ts';
 import type { CandidateSession } from './candidate-session.ts';
-import { guarded, isAmong, rangeOf } from './election-transactions.ts';
+import { deletes, fenced, isAmong, needsAbsence, rangeOf } from './election-transactions.ts';
 import type { GuardedOutcome, GuardedWrite, Leadership } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
@@ -22,6 +22,8 @@ export class StoreLeadership implements Leadership {
   readonly #context: StoreContext;
   readonly #session: CandidateSession;
   readonly #owner: TermOwner;
+  /** Of the own candidate key, as far as it is known. */
+  #modRevision: bigint;
 
   constructor(
     context: StoreContext,
@@ -35,6 +37,7 @@ export class StoreLeadership implements Leadership {
     this.#owner = owner;
     this.token = token;
     this.clusterId = clusterId;
+    this.#modRevision = token.epoch;
   }
 
   mayServe(): boolean {
@@ -46,19 +49,36 @@ export class StoreLeadership implements Leadership {
   }
 
   async write(write: GuardedWrite): Promise<GuardedOutcome> {
-    if (!this.current) return { kind: 'abandoned' };
-    const own = { key: this.#session.key, createRevision: this.token.epoch };
-    const transaction = guarded(own, write);
-    const outcome = await sendUntilAnswered(
-      this.#context,
-      (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
-      { name: 'guarded write', signal: this.#session.signal },
-    );
-    if (outcome.kind !== 'answered' || !this.current) return { kind: 'abandoned' };
-    const { succeeded, revision, results } = outcome.value;
-    if (succeeded) return { kind: 'committed', revision, results };
-    if (isAmong(rangeOf(results, 0), own)) return { kind: 'refused', revision, results: results.slice(1) };
-    this.#owner.keyFoundGone(this.#session.number);
-    return { kind: 'deposed' };
+    const { key, leaseId, value } = this.#session;
+    const own = { key, createRevision: this.token.epoch };
+    while (this.current) {
+      const modRevision = this.#modRevision;
+      const transaction = fenced({ ...own, value, leaseId, modRevision }, write);
+      const outcome = await sendUntilAnswered(
+        this.#context,
+        (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
+        { name: 'guarded write', signal: this.#session.signal },
+      );
+      if (outcome.kind !== 'answered' || !this.current) break;
+      const { succeeded, revision, results } = outcome.value;
+      if (succeeded) {
+        if (deletes(write)) this.#written(revision);
+        return { kind: 'committed', revision, results: results.slice(0, write.operations.length) };
+      }
+      const found = rangeOf(results, 0);
+      if (!isAmong(found, own)) {
+        this.#owner.keyFoundGone(this.#session.number);
+        return { kind: 'deposed' };
+      }
+      for (const keyValue of found) this.#written(keyValue.modRevision);
+      // A deletion has overtaken it: the same again, as decided now, unless an earlier copy has committed.
+      if (needsAbsence(write) && this.#modRevision !== modRevision) continue;
+      return { kind: 'refused', revision, results: results.slice(1) };
+    }
+    return { kind: 'abandoned' };
+  }
+
+  #written(revision: bigint): void {
+    if (revision > this.#modRevision) this.#modRevision = revision;
   }
 }
