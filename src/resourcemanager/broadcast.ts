@@ -3,7 +3,7 @@ import type { ResourceManagerId } from '../core/ids.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
 import { toJson } from '../rpc/wire-format.ts';
 import type { Term } from './term.ts';
-import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
+import { isAhead, type ConnectionRegister, type WorkerConnection } from './worker-connection.ts';
 
 /** How many connections are told in one turn. */
 const SLICE = 200;
@@ -46,7 +46,7 @@ export class Broadcast {
     const term = this.#options.term();
     if (term === null || connection.who === null || connection.role === 'resource-manager') return;
     if (connection.announced !== null && sameToken(connection.announced, term.token)) return;
-    if (connection.ahead !== null || !term.mayServe()) return;
+    if (isAhead(connection, term.token) || !term.mayServe()) return;
     connection.announced = term.token;
     connection.channel.notify('notifyOfNewResourceManagerLeader', {
       token: term.token,

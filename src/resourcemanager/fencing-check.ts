@@ -1,6 +1,6 @@
 import { compareTokens, formatToken, type FencingToken } from '../core/fencing-token.ts';
 import type { Leadership } from '../ha/leader-election.ts';
-import type { WorkerConnection } from './worker-connection.ts';
+import { isAhead, processKey, type WorkerConnection } from './worker-connection.ts';
 
 /** What the check needs of its term. */
 export interface FencingCheckOptions {
@@ -15,15 +15,23 @@ export interface FencingCheckOptions {
   readonly onNote: (event: string, fields: Readonly<Record<string, string>>) => void;
 }
 
+/** So many wrong processes are remembered; the oldest are forgotten. */
+const MOST_REMEMBERED = 10_000;
+
 /**
  * What a leader does when somebody insists on a token above its own: it suspends itself and asks the store,
  * in a guarded transaction, whether its candidate key still stands. Gone: the election ends the term. There:
- * the receiver is wrong, and leading goes on.
+ * the receiver is wrong, and leading goes on. Who was wrong once is heard again, but suspends nobody any more.
  */
 export class FencingCheck {
   readonly #options: FencingCheckOptions;
   #doubters = new Map<WorkerConnection, FencingToken>();
   #underWay = false;
+  /** Whether a doubt that is being judged, or one that waits for that, suspends the leader. */
+  #suspendedNow = false;
+  #suspendedNext = false;
+  /** Processes that were wrong, and the token above which they have not been asked about yet. */
+  readonly #wrong = new Map<string, FencingToken>();
 
   constructor(options: FencingCheckOptions) {
     this.#options = options;
@@ -31,15 +39,18 @@ export class FencingCheck {
 
   /** Whether no effect may begin because the answer is not known yet. */
   get suspended(): boolean {
-    return this.#underWay || this.#doubters.size > 0;
+    return this.#suspendedNow || this.#suspendedNext;
   }
 
   /** Ignored at or below the own token, and from one that is known to be wrong about this very token. */
   fencedBy(connection: WorkerConnection, token: FencingToken): void {
     const { leadership } = this.#options;
     if (compareTokens(token, leadership.token) <= 0) return;
-    if (connection.ahead !== null && compareTokens(token, connection.ahead) <= 0) return;
+    if (isAhead(connection, leadership.token) && !isAbove(token, connection.ahead)) return;
+    const known = this.#wrong.get(nameOf(connection)) ?? null;
+    if (known !== null && !isAbove(token, known)) return this.#options.onAhead(connection, known);
     this.#doubters.set(connection, token);
+    if (known === null) this.#suspendedNext = true;
     this.#options.onNote('leadership-doubted', { by: connection.channel.peer, token: formatToken(token) });
     this.#ask();
   }
@@ -47,6 +58,8 @@ export class FencingCheck {
   #ask(): void {
     if (this.#underWay) return;
     this.#underWay = true;
+    this.#suspendedNow = this.#suspendedNext;
+    this.#suspendedNext = false;
     // Whoever doubts while this is under way is judged by the next one.
     const doubters = this.#doubters;
     this.#doubters = new Map();
@@ -54,16 +67,41 @@ export class FencingCheck {
     const operations = [{ type: 'range', key: keyToRead }] as const;
     leadership.write({ alsoIf: [], operations, readBack: [] }).then(
       (outcome) => {
-        // Suspended until the election revokes, which it will.
-        if (outcome.kind === 'deposed' || outcome.kind === 'abandoned') return;
-        post(() => {
-          this.#underWay = false;
-          for (const [connection, token] of doubters) this.#options.onAhead(connection, token);
-          if (this.#doubters.size > 0) this.#ask();
-          else this.#options.onCleared();
-        });
+        if (outcome.kind === 'deposed' || outcome.kind === 'abandoned') {
+          // Until the election revokes, which it will.
+          this.#suspendedNow = true;
+          return;
+        }
+        post(() => this.#judged(doubters));
       },
       () => {},
     );
   }
+
+  #judged(doubters: ReadonlyMap<WorkerConnection, FencingToken>): void {
+    const wasSuspended = this.#suspendedNow;
+    this.#underWay = false;
+    this.#suspendedNow = false;
+    for (const [connection, token] of doubters) {
+      this.#remember(nameOf(connection), token);
+      this.#options.onAhead(connection, token);
+    }
+    if (this.#doubters.size > 0) this.#ask();
+    if (wasSuspended && !this.suspended) this.#options.onCleared();
+  }
+
+  #remember(name: string, token: FencingToken): void {
+    const [oldest] = this.#wrong.keys();
+    if (this.#wrong.size >= MOST_REMEMBERED && oldest !== undefined) this.#wrong.delete(oldest);
+    this.#wrong.delete(name);
+    this.#wrong.set(name, token);
+  }
+}
+
+function nameOf({ who, channel }: WorkerConnection): string {
+  return who === null ? channel.peer : processKey(who);
+}
+
+function isAbove(token: FencingToken, other: FencingToken | null): boolean {
+  return other === null || compareTokens(token, other) > 0;
 }

@@ -7,7 +7,7 @@ import type {
 } from '../core/slotmanager/slot-manager-events.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
-import type { WorkerConnection } from './worker-connection.ts';
+import { isAhead, type WorkerConnection } from './worker-connection.ts';
 
 type EventOf<T extends SlotManagerEvent['type']> = Extract<SlotManagerEvent, { type: T }>;
 type EffectOf<T extends SlotManagerEffect['type']> = Extract<SlotManagerEffect, { type: T }>;
@@ -144,7 +144,7 @@ export class SlotManagerDriver {
     const { resourceId, instanceId, number, commands } = effect;
     const { token, timing } = this.#context;
     const connection = this.#context.connections.taskExecutor(resourceId, instanceId);
-    if (connection === null || connection.ahead !== null) {
+    if (connection === null || isAhead(connection, token)) {
       return this.#notSent(effect, 'there is no connection to it');
     }
     const body = { token, instanceId, number, commands };
@@ -194,7 +194,7 @@ export class SlotManagerDriver {
     const { resourceId, instanceId } = effect;
     const { connections, token } = this.#context;
     const connection = connections.taskExecutor(resourceId, instanceId);
-    if (connection === null || connection.ahead !== null) return;
+    if (connection === null || isAhead(connection, token)) return;
     connection.channel.notify('requestSlotReport', { token, instanceId });
   }
 
@@ -205,7 +205,7 @@ export class SlotManagerDriver {
     const jobMasterId =
       effect.type === 'checkAllocations' ? this.#surroundings.jobMasterOf(effect.jobId) : effect.jobMasterId;
     const connection = jobMasterId === null ? null : connections.jobMaster(effect.jobId, jobMasterId);
-    if (jobMasterId === null || connection === null || connection.ahead !== null) return;
+    if (jobMasterId === null || connection === null || isAhead(connection, token)) return;
     const { channel } = connection;
     const head = { token, jobMasterId };
     switch (effect.type) {

@@ -306,7 +306,10 @@ export class Term implements TermContext {
     if (who?.role !== 'task-executor') {
       return this.note('error', 'failure', 'receiver-ahead', fields);
     }
-    this.note('error', 'failure', 'receiver-ahead', { ...fields, resourceId: who.resourceId });
-    this.driver.handle({ type: 'taskExecutorAhead', resourceId: who.resourceId });
+    const { resourceId, instanceId } = who;
+    this.note('error', 'failure', 'receiver-ahead', { ...fields, resourceId });
+    // Another process of that name has nothing to do with it.
+    if (this.taskExecutors.get(resourceId)?.instanceId !== instanceId) return;
+    this.driver.handle({ type: 'taskExecutorAhead', resourceId });
   }
 }

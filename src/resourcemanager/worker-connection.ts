@@ -1,4 +1,4 @@
-import type { FencingToken } from '../core/fencing-token.ts';
+import { compareTokens, type FencingToken } from '../core/fencing-token.ts';
 import type { InstanceId, JobId, JobMasterId, ResourceId } from '../core/ids.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
 import type { Role } from '../core/messages/handshake.ts';
@@ -18,8 +18,13 @@ export interface WorkerConnection {
   who: Introduced | null;
   /** Last token announced over it; null before the first. */
   announced: FencingToken | null;
-  /** The token above ours that it insists on although we lead; it is sent nothing while this stands. */
+  /** The token that it insisted on although we led; a term below it sends nothing over this connection. */
   ahead: FencingToken | null;
+}
+
+/** Whether it obeys somebody above this term, as was found out, so that nothing is to be sent over it. */
+export function isAhead({ ahead }: WorkerConnection, token: FencingToken): boolean {
+  return ahead !== null && compareTokens(ahead, token) > 0;
 }
 
 /** A connection to a task executor, for whoever may send to it. */
@@ -30,7 +35,8 @@ export type JobMasterConnection = WorkerConnection & {
   readonly who: Extract<Introduced, { role: 'job-master' }>;
 };
 
-function keyOf(who: Introduced): string {
+/** Tells one process from every other, over all its connections. */
+export function processKey(who: Introduced): string {
   switch (who.role) {
     case 'task-executor':
       return taskExecutorKey(who.resourceId, who.instanceId);
@@ -68,8 +74,8 @@ export class ConnectionRegister {
     if (who.role !== connection.role) {
       return { code: 'INVALID', detail: `A ${connection.role} introduced itself as a ${who.role}.` };
     }
-    const key = keyOf(who);
-    if (connection.who !== null && keyOf(connection.who) !== key) {
+    const key = processKey(who);
+    if (connection.who !== null && processKey(connection.who) !== key) {
       return { code: 'INVALID', detail: 'Another process was introduced on this connection before.' };
     }
     connection.who = who;
@@ -83,7 +89,7 @@ export class ConnectionRegister {
   remove(connection: WorkerConnection): boolean {
     this.#all.delete(connection);
     if (connection.who === null) return false;
-    const key = keyOf(connection.who);
+    const key = processKey(connection.who);
     if (this.#byProcess.get(key) !== connection) return false;
     this.#byProcess.delete(key);
     return true;
