@@ -54,10 +54,12 @@ export type WorkerPoolEffect =
   | { readonly type: 'stop'; readonly resourceId: ResourceId };
 
 interface Worker {
-  state: 'recording' | 'starting' | 'registered' | 'stopping' | 'givenUp';
+  state: 'recording' | 'starting' | 'registered' | 'givenUp';
   /** Null for one that a former leader started: what it offers is seen when it registers. */
   readonly profile: ResourceProfile | null;
   readonly giveUpMs: number;
+  /** When it was last told to stop; it may have been busy by then, or may not have gone. */
+  stopToldMs: number;
   /** How many requests count on a slot of it. */
   promised: number;
 }
@@ -136,6 +138,7 @@ export class WorkerPool {
       state,
       profile,
       giveUpMs: this.#nowMs + this.#settings.registrationMs,
+      stopToldMs: -Infinity,
       promised: 0,
     });
   }
@@ -168,7 +171,7 @@ export class WorkerPool {
   #registered(resourceId: ResourceId): void {
     const worker = this.#workers.get(resourceId);
     if (worker === undefined) this.#add(resourceId, 'registered', null);
-    else if (worker.state !== 'stopping') worker.state = 'registered';
+    else worker.state = 'registered';
     this.#failures = 0;
     this.#notBeforeMs = 0;
     this.#release(resourceId, this.#nowMs + PLACEMENT_MS);
@@ -199,8 +202,9 @@ export class WorkerPool {
     }
     for (const { resourceId, sinceMs } of idle) {
       const worker = this.#workers.get(resourceId);
-      if (worker?.state !== 'registered' || this.#nowMs - sinceMs < this.#settings.idleMs) continue;
-      worker.state = 'stopping';
+      if (worker?.state !== 'registered') continue;
+      if (this.#nowMs - Math.max(sinceMs, worker.stopToldMs) < this.#settings.idleMs) continue;
+      worker.stopToldMs = this.#nowMs;
       this.#effects.push({ type: 'stop', resourceId });
     }
   }

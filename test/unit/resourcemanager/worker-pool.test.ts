@@ -140,6 +140,17 @@ describe('the pool of workers', () => {
     expect(wants('a', 1_000)).to.deep.equal([]);
   });
 
+  it('stops a worker again that was busy when it was to stop, or did not go', () => {
+    const { finds, ticks } = poolOf();
+    finds('old', true);
+    expect(ticks(70_000, 0, [{ worker: 'old', sinceMs: 10_000 }])).to.deep.equal(['stop old']);
+    expect(ticks(71_000, 0), 'busy').to.deep.equal([]);
+    expect(ticks(80_000, 0, [{ worker: 'old', sinceMs: 80_000 }])).to.deep.equal([]);
+    expect(ticks(140_000, 0, [{ worker: 'old', sinceMs: 80_000 }])).to.deep.equal(['stop old']);
+    expect(ticks(199_999, 0, [{ worker: 'old', sinceMs: 80_000 }])).to.deep.equal([]);
+    expect(ticks(200_000, 0, [{ worker: 'old', sinceMs: 80_000 }]), 'not gone').to.deep.equal(['stop old']);
+  });
+
   it('stops a worker that has been idle for a while, once, also that of a former leader', () => {
     const { finds, ticks } = poolOf();
     finds('old', true);
