@@ -1,6 +1,5 @@
 import type { InstanceId, ResourceId } from '../core/ids.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
-import type { SlotReport } from '../core/messages/slots.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
@@ -78,8 +77,10 @@ export class TaskExecutorDesk {
 
   /** Answers only when the record is known to stand in etcd. */
   register(body: Registration, answer: Answer<{ knownBefore: boolean }>): void {
-    const invalid = reportProblem(body.report);
-    if (invalid !== null) return answer.fail(invalid);
+    if (!body.report.full) {
+      const detail = 'A registration needs a full report.';
+      return answer.fail({ code: 'INVALID', detail, fields: [{ field: 'report.full', detail }] });
+    }
     this.#registering.add(body.instanceId);
     this.#keeper.change(
       body.resourceId,
@@ -277,15 +278,4 @@ export class TaskExecutorDesk {
 
 function supersededProblem(resourceId: ResourceId): Problem {
   return { code: 'SUPERSEDED', detail: `A newer process has registered as task executor ${resourceId}.` };
-}
-
-function reportProblem(report: SlotReport): Problem | null {
-  const numbers = new Set(report.slots.map((slot) => slot.slotNumber));
-  const detail = !report.full
-    ? 'A registration needs a full report.'
-    : numbers.size !== report.slots.length
-      ? 'A report names each slot once.'
-      : null;
-  if (detail === null) return null;
-  return { code: 'INVALID', detail, fields: [{ field: 'report', detail }] };
 }

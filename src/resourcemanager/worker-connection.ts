@@ -27,14 +27,6 @@ export function isAhead({ ahead }: WorkerConnection, token: FencingToken): boole
   return ahead !== null && compareTokens(ahead, token) > 0;
 }
 
-/** A connection to a task executor, for whoever may send to it. */
-export type TaskExecutorConnection = WorkerConnection & {
-  readonly who: Extract<Introduced, { role: 'task-executor' }>;
-};
-export type JobMasterConnection = WorkerConnection & {
-  readonly who: Extract<Introduced, { role: 'job-master' }>;
-};
-
 /** Tells one process from every other, over all its connections. */
 export function processKey(who: Introduced): string {
   switch (who.role) {

@@ -1,7 +1,7 @@
 import { CLUSTER_NAME_PATTERN } from '../core/ids.ts';
 import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
 import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, type Role } from '../core/messages/handshake.ts';
-import { QuartermasterError, type Problem } from '../core/problem.ts';
+import type { Problem } from '../core/problem.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Prover } from '../runtime/prover.ts';
 import type { Randomness } from '../runtime/randomness.ts';
@@ -33,7 +33,10 @@ export interface HandshakeContext {
 }
 
 /** How long either side waits for the other's first words, in milliseconds. */
-export const HANDSHAKE_TIMEOUT_MS = 5_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
+
+/** A longer frame before `hello`, in characters, is refused unread: nobody is known yet who may cost that much. */
+const MAX_HELLO_FRAME_LENGTH = 16 * 1024;
 
 /** A handler for a channel whose other side has said who it is; called once the `welcome` has been sent. */
 export type ServeChannel = (channel: MessageChannel, hello: Hello) => ChannelHandler;
@@ -72,7 +75,14 @@ export function acceptChannels(context: HandshakeContext, serve: ServeChannel): 
         handler?.onClose(reason);
       },
     });
-    return channel;
+    return {
+      onFrame: (frame) => {
+        if (handler !== null || frame.length <= MAX_HELLO_FRAME_LENGTH) return channel.onFrame(frame);
+        const detail = `Before hello a frame may have ${MAX_HELLO_FRAME_LENGTH} characters, this one has ${frame.length}.`;
+        channel.close({ code: 'TOO_LARGE', detail });
+      },
+      onClose: (reason) => channel.onClose(reason),
+    };
   };
 }
 
@@ -196,9 +206,4 @@ function welcomeProblem(
     };
   }
   return null;
-}
-
-/** An error for a wait that a handshake ended. */
-export function closedError(reason: CloseReason): QuartermasterError {
-  return new QuartermasterError({ code: 'UNAVAILABLE', detail: `No connection: ${reason.detail}` });
 }

@@ -11,6 +11,9 @@ import { QuartermasterError, type FieldProblem, type Problem } from '../core/pro
 /** A frame longer than this, in characters, is refused with `TOO_LARGE`. */
 export const MAX_FRAME_LENGTH = 16 * 1024 * 1024;
 
+/** A problem names at most this many wrong fields. */
+const MAX_FIELDS_NAMED = 20;
+
 /** One message within a frame, before its body has been looked at. */
 export type Envelope =
   | { readonly type: string; readonly id: number; readonly body: unknown }
@@ -18,13 +21,15 @@ export type Envelope =
   | { readonly reply: number; readonly body: unknown }
   | { readonly reply: number; readonly problem: unknown };
 
-const envelope = z.union([
-  z.object({ type: z.string(), id: z.int(), body: z.unknown() }),
-  z.object({ reply: z.int(), problem: z.record(z.string(), z.unknown()) }),
-  z.object({ reply: z.int(), body: z.unknown() }),
-  z.object({ type: z.string(), body: z.unknown() }),
-]);
-const frameSchema = z.object({ messages: z.array(envelope).max(100_000) });
+/** More messages than this in one frame are refused as a whole. */
+const MAX_MESSAGES_PER_FRAME = 100_000;
+
+const frameSchema = z.object({ messages: z.array(z.unknown()).max(MAX_MESSAGES_PER_FRAME) });
+const someObject = z.looseObject({});
+const requestEnvelope = z.object({ type: z.string(), id: z.int(), body: z.unknown() });
+const notificationEnvelope = z.object({ type: z.string(), body: z.unknown() });
+const replyEnvelope = z.object({ reply: z.int(), body: z.unknown() });
+const problemEnvelope = z.object({ reply: z.int(), problem: z.record(z.string(), z.unknown()) });
 
 function bigintAsText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
@@ -54,7 +59,17 @@ export function decodeFrame(frame: string): Envelope[] {
   } catch (cause) {
     throw new QuartermasterError({ code: 'INVALID', detail: 'The frame is not JSON.' }, { cause });
   }
-  return parse(frameSchema, parsed, 'The frame').messages;
+  // One at a time, so that a frame full of nonsense costs no more than its first wrong message.
+  return parse(frameSchema, parsed, 'The frame').messages.map(toEnvelope);
+}
+
+function toEnvelope(value: unknown, index: number): Envelope {
+  const what = `Message ${index} of the frame`;
+  const message = parse(someObject, value, what);
+  if (!Object.hasOwn(message, 'reply')) {
+    return parse(Object.hasOwn(message, 'id') ? requestEnvelope : notificationEnvelope, message, what);
+  }
+  return parse(Object.hasOwn(message, 'problem') ? problemEnvelope : replyEnvelope, message, what);
 }
 
 /** The body of a request of that type; throws `INVALID`, naming each wrong field. */
@@ -93,12 +108,20 @@ export function parse<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const fields: FieldProblem[] = result.error.issues.slice(0, 20).map((issue) => ({
-    field: issue.path.map(String).join('.'),
-    detail: issue.message,
-  }));
+  const fields = result.error.issues.flatMap(fieldProblems).slice(0, MAX_FIELDS_NAMED);
   const named = fields.map((f) => `${f.field === '' ? 'the value' : f.field}: ${f.detail}`).join('; ');
   throw new QuartermasterError({ code: 'INVALID', detail: `${what} is not valid: ${named}.`, fields });
+}
+
+/** An issue names its field, and an unknown field by its own name. */
+function fieldProblems(issue: z.core.$ZodIssue): FieldProblem[] {
+  if (issue.code !== 'unrecognized_keys') {
+    return [{ field: issue.path.map(String).join('.'), detail: issue.message }];
+  }
+  return issue.keys.map((key) => ({
+    field: [...issue.path, key.slice(0, 64)].map(String).join('.'),
+    detail: 'is not known',
+  }));
 }
 
 function unknownType(type: string): QuartermasterError {

@@ -39,7 +39,7 @@ export const REQUESTS = {
   },
   // task executor -> leader, at its end
   disconnectTaskExecutor: {
-    request: z.object({ ...fenced, resourceId: p.resourceId, instanceId: p.instanceId, reason: z.string() }),
+    request: z.object({ ...fenced, resourceId: p.resourceId, instanceId: p.instanceId, reason: p.reason }),
     reply: empty,
   },
   // leader -> task executor; one under way at a time
@@ -61,7 +61,7 @@ export const REQUESTS = {
   },
   // job master -> leader, at its end
   disconnectJobMaster: {
-    request: z.object({ ...fenced, ...jobMaster, reason: z.string() }),
+    request: z.object({ ...fenced, ...jobMaster, reason: p.reason }),
     reply: empty,
   },
   // job master -> leader

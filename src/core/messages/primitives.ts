@@ -27,7 +27,8 @@ export function list<Schema extends z.ZodType>(
 const name = z
   .string()
   .regex(NAME_PATTERN, 'must be 1 to 128 letters, digits, dots, dashes, underscores or colons');
-const opaqueId = z.string().min(1).max(128);
+/** Ids end up in logs and on terminals: nothing that controls those. */
+const opaqueId = z.string().regex(/^[\x20-\x7e]{1,128}$/, 'must be 1 to 128 printable ASCII characters');
 
 export const resourceManagerId = name.transform((text) => text as ResourceManagerId);
 export const resourceId = name.transform((text) => text as ResourceId);
@@ -45,11 +46,14 @@ export const address = z
   .max(300)
   .regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, 'must be host:port');
 
+const MOST_REVISION = 2n ** 63n - 1n;
+
 /** A 64 bit revision; a decimal string on the wire. */
 export const revision = z
   .string()
   .regex(/^\d{1,19}$/, 'must be a decimal number as a string')
-  .transform((text) => BigInt(text));
+  .transform((text) => BigInt(text))
+  .refine((value) => value <= MOST_REVISION, 'must fit into 64 bits');
 
 export const generation = z.int().min(0);
 export const slotNumber = z.int().min(0).max(65_535);
@@ -75,11 +79,23 @@ export const slotId = z.object({ resourceId, slotNumber }) satisfies z.ZodType<S
 
 const amount = z.number().min(0).max(1e15);
 
+/** `__proto__` is refused, as nothing else would say that it is ignored: an amount required would be lost. */
+const namedAmounts = z
+  .unknown()
+  .refine(
+    (value) => typeof value !== 'object' || value === null || !Object.hasOwn(value, '__proto__'),
+    'must not name __proto__',
+  )
+  .pipe(z.record(z.string().min(1).max(64), amount));
+
 export const resourceProfile = z.object({
   cpuCores: amount,
   memoryMB: z.int().min(0),
-  extended: z.record(z.string().min(1).max(64), amount).default({}),
+  extended: namedAmounts.default({}),
 }) satisfies z.ZodType<ResourceProfile>;
+
+/** Why something was done, for people and logs. */
+export const reason = z.string().max(1_000);
 
 /** Orders two job masters of one job: where and when their record in etcd was last written. */
 export const registrationOrder = z.object({ generation, revision });

@@ -6,21 +6,26 @@ import { problem } from './problem-schema.ts';
  * One slot as its task executor sees it. `granted` waits for the claim, `claimed` is in a job master's hand,
  * `quarantined` may still be used by a process that a former instance granted it to.
  */
-export const slotStatus = z.object({
-  slotNumber: p.slotNumber,
-  profile: p.resourceProfile,
-  state: z.enum(['free', 'granted', 'claimed', 'quarantined']),
-  lease: z
-    .object({
-      allocationId: p.allocationId,
-      jobId: p.jobId,
-      jobMasterId: p.jobMasterId,
-      /** Instance under which it was granted; a lease read from the state file keeps its old one. */
-      instanceId: p.instanceId,
-      grantNumber: p.grantNumber,
-    })
-    .nullable(),
-});
+const slotStatus = z
+  .object({
+    slotNumber: p.slotNumber,
+    profile: p.resourceProfile,
+    state: z.enum(['free', 'granted', 'claimed', 'quarantined']),
+    lease: z
+      .object({
+        allocationId: p.allocationId,
+        jobId: p.jobId,
+        jobMasterId: p.jobMasterId,
+        /** Instance under which it was granted; a lease read from the state file keeps its old one. */
+        instanceId: p.instanceId,
+        grantNumber: p.grantNumber,
+      })
+      .nullable(),
+  })
+  .refine(({ state, lease }) => state === 'quarantined' || (lease === null) === (state === 'free'), {
+    path: ['lease'],
+    message: 'must be there when the slot is granted or claimed, and not when it is free',
+  });
 export type SlotStatus = z.infer<typeof slotStatus>;
 
 /**
@@ -33,7 +38,12 @@ export const slotReport = z.object({
   full: z.boolean(),
   lastSeen: p.commandNumber.nullable(),
   draining: z.boolean(),
-  slots: p.list(slotStatus, 65_536),
+  slots: p
+    .list(slotStatus, 65_536)
+    .refine(
+      (slots) => new Set(slots.map((slot) => slot.slotNumber)).size === slots.length,
+      'must name each slot once',
+    ),
 });
 export type SlotReport = z.infer<typeof slotReport>;
 

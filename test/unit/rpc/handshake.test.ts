@@ -112,4 +112,24 @@ describe('the handshake', () => {
     expect(frames[0]).to.include('UNAUTHORIZED');
     expect(frames.at(-1)).to.include('NO_ANSWER');
   });
+
+  it('refuses a long frame before hello with TOO_LARGE, unread', async () => {
+    const network = new InMemoryNetwork(clock);
+    network.listen(
+      's:1',
+      acceptChannels(context('resource-manager', 'c', NO_SECRET), () => {
+        throw new Error('nobody is served');
+      }),
+    );
+    const frames: string[] = [];
+    let closed = false;
+    const connection = network.dialer('c:1').dial('s:1', {
+      onOpen: () => connection.send(`{"messages":[${'1,'.repeat(10_000)}1]}`),
+      onFrame: (frame) => frames.push(frame),
+      onClose: () => (closed = true),
+    });
+    await clock.until(() => closed);
+    expect(frames).to.have.length(1);
+    expect(frames[0]).to.include('"TOO_LARGE"');
+  });
 });

@@ -169,6 +169,22 @@ describe('the message channel', () => {
     });
   }
 
+  for (const message of [
+    '{"type":"ping","id":"1","body":{}}',
+    '{"type":"ping","id":1e300}',
+    '{"reply":{}}',
+  ]) {
+    it(`names the message that is none: ${message}`, async () => {
+      const { near, far, raw } = await connect(clock);
+      raw.send(`{"messages":[{"type":"whatever","body":{}},${message}]}`);
+      await clock.until(() => near.closed.length === 1);
+      expect(near.notifications[0])
+        .to.have.nested.property('body.detail')
+        .that.includes('Message 1 of the frame');
+      expect(far.requests).to.have.length(0);
+    });
+  }
+
   it('ignores fields that it does not know', async () => {
     const { far, raw } = await connect(clock);
     raw.send('{"messages":[{"type":"ping","id":1,"body":{"extra":true},"more":1}],"version":9}');
