@@ -83,6 +83,13 @@ export class SimulatedElection {
       request.transaction.success.some((operation) => operation.type === 'put' && operation.key === key);
   }
 
+  /** Fits a transaction that writes or deletes a key of this folder. */
+  writesUnder(folder: string): (request: StoreRequest) => boolean {
+    return (request) =>
+      request.method === 'transact' &&
+      request.transaction.success.some(({ type, key }) => type !== 'range' && key.startsWith(folder));
+  }
+
   /** Fits a transaction that deletes this key. */
   deletes(key: string): (request: StoreRequest) => boolean {
     return (request) =>
