@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
+/** How long what was written before the end may take to arrive. */
+const REST_OF_OUTPUT_MS = 1_000;
+
 export interface CommandResult {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -26,9 +29,12 @@ export class CommandRun {
     this.child.stdout?.on('data', (text: Buffer) => (this.stdout += text.toString()));
     this.child.stderr?.on('data', (text: Buffer) => (this.stderr += text.toString()));
     this.ended = new Promise((resolve) => {
-      this.child.once('close', (code, signal) =>
-        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr }),
-      );
+      this.child.once('exit', (code, signal) => {
+        const end = (): void => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+        this.child.once('close', end);
+        // A worker that outlives it may hold its standard error open.
+        setTimeout(end, REST_OF_OUTPUT_MS).unref();
+      });
     });
   }
 

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import type { Timing } from '../../core/timing.ts';
+import { selfCommand, withoutSettings } from '../self-command.ts';
 import type { Environment } from '../settings/command-settings.ts';
 import { TIMING_SETTINGS } from '../settings/timing-settings.ts';
 import type { DevPlan } from './dev-plan.ts';
@@ -78,19 +78,6 @@ export function devProcesses(options: DevProcessOptions): DevProcess[] {
     processes.push(make('job-master', DEMO_JOB, null, flags));
   }
   return processes;
-}
-
-/** This program with other arguments: the same Node, with the same flags, on the same main file. */
-export function selfCommand(args: readonly string[]): { program: string; args: string[] } {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  return { program: process.execPath, args: [...process.execArgv, main, ...args] };
-}
-
-/** The environment for a child whose settings all come from flags. */
-function withoutSettings(environment: Environment): Environment {
-  return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !name.startsWith('QUARTERMASTER_')),
-  );
 }
 
 function addresses(ports: readonly number[], count: number): string[] {

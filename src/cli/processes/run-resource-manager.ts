@@ -19,6 +19,7 @@ import type { ResourceManagerValues } from '../settings/resource-manager-setting
 import { timingOf } from '../settings/timing-settings.ts';
 import { hostOf, portOf } from '../settings/value-schemas.ts';
 import { readVersion } from '../version.ts';
+import { workerLimitsOf, workerProviderOf } from './worker-start.ts';
 import { listen, stopListening } from './listen.ts';
 import { startProcess } from './process-run.ts';
 
@@ -66,7 +67,8 @@ export async function runResourceManager(
     dialer: new WebSocketDialer(clock),
     prover,
     matching: values.matching === 'simple' ? anySlotMatching : profileMatching,
-    workerProvider: null,
+    workerProvider: workerProviderOf(context, values, identity.address, logger),
+    workerLimits: workerLimitsOf(values),
     onFatal,
   });
   running.manager = manager;

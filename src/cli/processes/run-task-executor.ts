@@ -8,6 +8,7 @@ import { StateFile } from '../../taskexecutor/state-file.ts';
 import { TaskExecutor } from '../../taskexecutor/task-executor.ts';
 import type { CommandContext } from '../command-context.ts';
 import { aborted } from '../pause.ts';
+import { REGISTERED_LINE } from '../process-worker-provider.ts';
 import { proverOf } from '../settings/network-rules.ts';
 import { timingOf } from '../settings/timing-settings.ts';
 import { hostOf } from '../settings/value-schemas.ts';
@@ -16,6 +17,8 @@ import { readVersion } from '../version.ts';
 import { journalAt } from './file-journal.ts';
 import { listen, stopListening } from './listen.ts';
 import { startProcess } from './process-run.ts';
+
+const REGISTRATION_POLL_MS = 50;
 
 /** Runs a task executor until it is told to end by a signal or by its leader, and drains it then. */
 export async function runTaskExecutor(context: CommandContext, values: TaskExecutorValues): Promise<void> {
@@ -66,10 +69,19 @@ export async function runTaskExecutor(context: CommandContext, values: TaskExecu
   });
   await executor.start();
   logger.log('info', 'task-executor-started', { address, slots: values.slots });
+  if (values.provider !== undefined) announceRegistration(context, executor, interruption);
   await Promise.race([aborted(interruption), aborted(stopped.signal)]);
   if (!stopped.signal.aborted) await drain(context, executor, values.drainTimeoutMs ?? null);
   acceptor.close('the task executor ends');
   await stopListening(server);
+}
+
+/** Tells the provider at the other end of standard output, once, that it need not wait any more. */
+function announceRegistration(context: CommandContext, executor: TaskExecutor, signal: AbortSignal): void {
+  context.clock.schedule(REGISTRATION_POLL_MS, () => {
+    if (executor.status().registeredWith !== null) return context.print(REGISTERED_LINE);
+    if (!signal.aborted) announceRegistration(context, executor, signal);
+  });
 }
 
 /** Until nobody holds a slot any more, the time is up, or somebody is impatient. */

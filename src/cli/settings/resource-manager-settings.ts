@@ -77,6 +77,13 @@ export const RESOURCE_MANAGER_SETTINGS = {
     schema: wholeNumber(0, 1_000),
     fallback: 4,
   },
+  workerSlots: {
+    flag: 'worker-slots',
+    placeholder: 'N',
+    description: 'slots of each task executor that the provider starts',
+    schema: wholeNumber(1, 1_000),
+    fallback: 1,
+  },
   workerIdleMs: {
     flag: 'worker-idle-ms',
     placeholder: 'MS',

@@ -1,0 +1,15 @@
+import { fileURLToPath } from 'node:url';
+import type { Environment } from './settings/command-settings.ts';
+
+/** This program with other arguments: the same Node, with the same flags, on the same main file. */
+export function selfCommand(args: readonly string[]): { program: string; args: string[] } {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  return { program: process.execPath, args: [...process.execArgv, main, ...args] };
+}
+
+/** The environment for a child whose settings all come from flags. */
+export function withoutSettings(environment: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !name.startsWith('QUARTERMASTER_')),
+  );
+}
