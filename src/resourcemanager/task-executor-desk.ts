@@ -152,6 +152,7 @@ export class TaskExecutorDesk {
     const fields = { ...names, address, provider, slots: report.slots.length, written: outcome.written };
     this.#context.note('info', 'registration', 'task-executor-registered', fields);
     this.#driver.handle({ type: 'taskExecutorRegistered', ...names, address, provider, report });
+    this.#listener.onRegistered(resourceId, provider);
     if (connections.taskExecutor(resourceId, instanceId) === null)
       this.connectionLost(resourceId, instanceId);
   }

@@ -79,6 +79,19 @@ describe('workers on demand', () => {
     expect(workerProvider.started).to.have.length(1);
   });
 
+  it('are left alone once they have registered, however long they work', async () => {
+    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
+    await jobMaster.requestSlots(token, ['a-1']);
+    await bench.clock.until(() => workerProvider.started.length > 0);
+    const worker = await bench.taskExecutor(workerProvider.started[0]?.resourceId ?? '');
+    worker.provider = 'process';
+    worker.grants();
+    await worker.register(token);
+    await bench.clock.advance(12_000);
+    expect(workerProvider.stopped).to.deep.equal([]);
+    expect(bench.logger.of('worker-given-up')).to.deep.equal([]);
+  });
+
   it('are given up when they do not register in time: the record goes, and another one is started', async () => {
     const { bench, workerProvider, token, jobMaster } = await withoutSlots();
     await jobMaster.requestSlots(token, ['a-1']);
