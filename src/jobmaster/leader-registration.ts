@@ -79,6 +79,7 @@ export class LeaderRegistration {
   #leader: Leader | null = null;
   #registration: Registration | null = null;
   #lastRegistered: FencingToken | null = null;
+  #order: RegistrationOrder | null = null;
   #underWay = false;
   #attempts = 0;
   #retry: Timer | null = null;
@@ -283,7 +284,8 @@ export class LeaderRegistration {
     this.#underWay = true;
     const { environment, post } = this.#options;
     const timeoutMs = environment.timing.heartbeatIntervalMs;
-    link.channel.request('registerJobMaster', this.#own(leader.token), timeoutMs, (outcome) =>
+    const body = { ...this.#own(leader.token), order: this.#order };
+    link.channel.request('registerJobMaster', body, timeoutMs, (outcome) =>
       post(() => this.#answered({ token: leader.token, link }, outcome)),
     );
   }
@@ -306,6 +308,7 @@ export class LeaderRegistration {
     const newTerm = this.#lastRegistered === null || !sameToken(this.#lastRegistered, asked.token);
     this.#registration = asked;
     this.#lastRegistered = asked.token;
+    this.#order = reply.order;
     this.#attempts = 0;
     this.#options.listener.onRegistered(reply.order, newTerm);
     this.#scheduleHeartbeat(asked);

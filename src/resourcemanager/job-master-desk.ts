@@ -1,4 +1,5 @@
 import type { AllocationId, JobId, JobMasterId } from '../core/ids.ts';
+import { compareOrders } from '../core/taskexecutor/job-orders.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
 import type { RegistrationOrder } from '../core/messages/primitives.ts';
 import type { Problem } from '../core/problem.ts';
@@ -73,10 +74,16 @@ export class JobMasterDesk {
     );
   }
 
-  #decide({ record }: Held<JobMasterRecord>, body: Registration): Decision<JobMasterRecord> {
-    const { jobId, jobMasterId } = body;
+  #decide({ record, modRevision }: Held<JobMasterRecord>, body: Registration): Decision<JobMasterRecord> {
+    const { jobId, jobMasterId, order } = body;
     if (record?.jobMasterId === jobMasterId) return { kind: 'keep' };
-    if (record?.superseded.includes(jobMasterId)) {
+    // Its own record may have been removed, and what that knew of it, before the other came.
+    const cameLater =
+      record !== null &&
+      order !== null &&
+      order !== undefined &&
+      compareOrders(order, { generation: record.generation, revision: modRevision }) < 0;
+    if (cameLater || record?.superseded.includes(jobMasterId) === true) {
       return { kind: 'refuse', problem: supersededProblem(jobId) };
     }
     const superseded = record === null ? [] : alsoSuperseded(record.superseded, record.jobMasterId);

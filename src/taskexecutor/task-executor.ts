@@ -170,7 +170,6 @@ export class TaskExecutor {
       slots,
       slotLeaseMs: timing.slotLeaseMs,
       state,
-      durable: open !== null,
       slotsDieWithProcess,
       grantNumberFloor: Math.max(0, Math.floor(clock.wallMs())),
       startMs: state === null ? startMs : clock.monotonicMs(),

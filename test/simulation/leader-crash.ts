@@ -18,11 +18,12 @@ export interface Result {
 export class FailedRun extends Error {
   readonly lines: readonly string[];
 
-  constructor(seed: number, cluster: SimulatedCluster, cause: unknown) {
+  constructor(seed: number, cluster: SimulatedCluster, cause: unknown, scenario = 'trouble') {
     const why = cause instanceof Error ? cause.message : String(cause);
-    super(`seed ${seed}, at ${cluster.clock.monotonicMs()} ms: ${why}; replay: make simulate SEED=${seed}`, {
-      cause,
-    });
+    super(
+      `seed ${seed}, at ${cluster.clock.monotonicMs()} ms: ${why}; replay: make simulate SCENARIO=${scenario} SEED=${seed}`,
+      { cause },
+    );
     this.lines = cluster.trace.lines;
   }
 }

@@ -1,8 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { FailedRun, leaderCrash } from './leader-crash.ts';
 import { trouble } from './trouble.ts';
+import { workerTrouble } from './worker-trouble.ts';
 
-const SCENARIOS = { 'leader-crash': leaderCrash, trouble } as const;
+const SCENARIOS = { 'leader-crash': leaderCrash, trouble, 'worker-trouble': workerTrouble } as const;
+
+function isScenario(name: string): name is keyof typeof SCENARIOS {
+  return Object.hasOwn(SCENARIOS, name);
+}
 
 /** `SCENARIO` names one of them, `trouble` unless given; `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
 async function main(): Promise<number> {
@@ -10,7 +15,7 @@ async function main(): Promise<number> {
   const from = Number(single ?? process.env['FROM'] ?? 1);
   const count = single === undefined ? Number(process.env['SEEDS'] ?? 20) : 1;
   const name = process.env['SCENARIO'] ?? 'trouble';
-  if (name !== 'trouble' && name !== 'leader-crash') throw new Error(`There is no scenario ${name}.`);
+  if (!isScenario(name)) throw new Error(`There is no scenario ${name}.`);
   const scenario = SCENARIOS[name];
   let failed = 0;
   for (let seed = from; seed < from + count; seed++) {

@@ -1,5 +1,6 @@
 import type { BootNonce, ResourceId, ResourceManagerId } from '../../src/core/ids.ts';
 import type { ResourceProfile } from '../../src/core/resource-profile.ts';
+import { QuartermasterError } from '../../src/core/problem.ts';
 import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
 import { DEFAULT_TIMING, type Timing } from '../../src/core/timing.ts';
 import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
@@ -8,6 +9,7 @@ import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 import type { Acceptor } from '../../src/rpc/connection.ts';
 import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
 import type { Journal } from '../../src/runtime/journal.ts';
+import type { LogFields } from '../../src/runtime/logger.ts';
 import { NO_SECRET } from '../../src/runtime/prover.ts';
 import { InMemoryStateStore } from '../../src/taskexecutor/in-memory-state-store.ts';
 import { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
@@ -32,6 +34,18 @@ export interface SimulatedClusterOptions {
   readonly quality: LinkQuality;
   readonly resourceManagers: readonly string[];
   readonly timing?: Partial<Timing>;
+  /** How fast the monotonic clock of a process runs; 1 unless given. */
+  readonly clockRate?: (id: string) => number;
+  /** Is told each line that a task executor or a job master writes to its journal. */
+  readonly onJournal?: (process: string, event: string, fields: LogFields) => void;
+}
+
+/** How a task executor differs from one with a state store that is alone under its name. */
+export interface TaskExecutorVariant {
+  /** Its process and address; its resource id unless given. */
+  readonly name?: string;
+  /** Nothing is remembered over a restart. */
+  readonly forgetful?: boolean;
 }
 
 /**
@@ -99,10 +113,15 @@ export class SimulatedCluster {
     return this.#keep(this.resourceManagers, id, { process, address, endpoint });
   }
 
-  startTaskExecutor(id: string, slots: readonly ResourceProfile[]): Running<TaskExecutor> {
-    const { process, randomness, address } = this.#process(id);
-    const stateStore = this.#stateStores.get(id) ?? new InMemoryStateStore(this.clock, 0.5);
-    this.#stateStores.set(id, stateStore);
+  startTaskExecutor(
+    id: string,
+    slots: readonly ResourceProfile[],
+    variant: TaskExecutorVariant = {},
+  ): Running<TaskExecutor> {
+    const name = variant.name ?? id;
+    const { process, randomness, address } = this.#process(name);
+    const stateStore = this.#stateStores.get(name) ?? new InMemoryStateStore(this.clock, 0.5);
+    this.#stateStores.set(name, stateStore);
     const endpoint = new TaskExecutor({
       identity: { cluster: CLUSTER, resourceId: id as ResourceId },
       address,
@@ -111,31 +130,34 @@ export class SimulatedCluster {
       provider: null,
       clock: process.clock,
       randomness,
-      logger: this.trace.logger(id),
+      logger: this.trace.logger(name),
       timing: this.timing,
       dialer: process.dialer(this.network.dialer(address)),
       prover: NO_SECRET,
-      stateStore,
+      stateStore: variant.forgetful === true ? null : stateStore,
       slotsDieWithProcess: false,
-      journal: this.#journal(id),
-      onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
+      journal: this.#journal(name, process),
+      onFatal: (error) => this.fatal.push(`${name}: ${error.message}`),
     });
     this.#listen(process, address, endpoint.acceptor());
     void endpoint.start();
-    return this.#keep(this.taskExecutors, id, { process, address, endpoint });
+    return this.#keep(this.taskExecutors, name, { process, address, endpoint });
   }
 
-  /** Registers a job; `job` stays null until a leader has acknowledged it. */
-  startJobMaster(jobId: string): Running<{ job: JobMaster | null }> {
-    const { process, randomness, address } = this.#process(jobId);
+  /**
+   * Registers a job; `job` stays null until a leader has acknowledged it. Two processes of one job need two names.
+   * One that finds itself superseded has not failed.
+   */
+  startJobMaster(jobId: string, name = jobId): Running<{ job: JobMaster | null }> {
+    const { process, randomness, address } = this.#process(name);
     const endpoint: { job: JobMaster | null } = { job: null };
     const environment = {
       clock: process.clock,
       randomness,
       dialer: process.dialer(this.network.dialer(address)),
       prover: NO_SECRET,
-      logger: this.trace.logger(jobId),
-      journal: this.#journal(jobId),
+      logger: this.trace.logger(name),
+      journal: this.#journal(name, process),
       timing: this.timing,
     };
     const options = { jobId, cluster: CLUSTER, resourceManagers: this.#seeds() };
@@ -143,9 +165,12 @@ export class SimulatedCluster {
       (job) => {
         endpoint.job = job;
       },
-      (error: unknown) => this.fatal.push(`${jobId}: ${String(error)}`),
+      (error: unknown) => {
+        const superseded = error instanceof QuartermasterError && error.code === 'SUPERSEDED';
+        if (!superseded) this.fatal.push(`${name}: ${String(error)}`);
+      },
     );
-    return this.#keep(this.jobMasters, jobId, { process, address, endpoint });
+    return this.#keep(this.jobMasters, name, { process, address, endpoint });
   }
 
   /** As the loss of a task executor's disk. */
@@ -181,7 +206,8 @@ export class SimulatedCluster {
   #process(id: string): { process: SimulatedProcess; randomness: SeededRandomness; address: string } {
     this.#started += 1;
     const name = `${id}#${this.#started}`;
-    const process = new SimulatedProcess(name, this.clock, (what) => this.trace.add(name, what));
+    const rate = this.#options.clockRate?.(id) ?? 1;
+    const process = new SimulatedProcess(name, this.clock, (what) => this.trace.add(name, what), rate);
     return { process, randomness: this.#chance(name), address: `${id}:1` };
   }
 
@@ -189,8 +215,13 @@ export class SimulatedCluster {
     this.network.listen(address, process.acceptor(acceptor));
   }
 
-  #journal(who: string): Journal {
-    return { record: (event, fields) => this.trace.logger(who).log('info', `journal ${event}`, fields) };
+  #journal(who: string, process: SimulatedProcess): Journal {
+    return {
+      record: (event, fields) => {
+        this.trace.logger(who).log('info', `journal ${event}`, fields);
+        this.#options.onJournal?.(process.name, event, fields);
+      },
+    };
   }
 
   #keep<E>(map: Map<string, Running<E>>, id: string, running: Running<E>): Running<E> {

@@ -7,28 +7,32 @@ import type {
 } from '../../src/ha/coordination-store.ts';
 import type { Acceptor, CloseReason, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
 import type { Clock, Timer } from '../../src/runtime/clock.ts';
+import { MachineClock } from './machine-clock.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 /**
  * One process: its timers, its sockets and its calls to the store go through here, so that it can be killed
- * (nothing of it ever runs again) or stopped for a while (everything waits, in order, as under SIGSTOP).
+ * (nothing of it ever runs again) or stopped for a while (everything waits, in order, as under SIGSTOP), and
+ * so that its machine can be suspended or have clocks of its own.
  */
 export class SimulatedProcess {
   readonly name: string;
   readonly clock: Clock;
+  readonly #machine: MachineClock;
   readonly #world: VirtualClock;
   readonly #onInput: (what: string) => void;
   #state: 'running' | 'stopped' | 'dead' = 'running';
   #waiting: (() => void)[] = [];
 
   /** `onInput` is told each frame that reaches the process, for the trace. */
-  constructor(name: string, world: VirtualClock, onInput: (what: string) => void) {
+  constructor(name: string, world: VirtualClock, onInput: (what: string) => void, clockRate = 1) {
     this.name = name;
+    this.#machine = new MachineClock(world, clockRate);
     this.#world = world;
     this.#onInput = onInput;
     this.clock = {
-      monotonicMs: () => world.monotonicMs(),
-      wallMs: () => world.wallMs(),
+      monotonicMs: () => this.#machine.monotonicMs(),
+      wallMs: () => this.#machine.wallMs(),
       schedule: (delayMs, callback) => this.#schedule(delayMs, callback),
     };
   }
@@ -48,6 +52,18 @@ export class SimulatedProcess {
     this.#waiting = [];
   }
 
+  /** Sets the wall clock of its machine, forward or back. */
+  jumpWall(byMs: number): void {
+    this.#machine.jumpWall(byMs);
+  }
+
+  /** As the suspension of its machine: as SIGSTOP, and the monotonic clock stands still. */
+  suspend(): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'stopped';
+    this.#machine.freeze();
+  }
+
   /** As SIGSTOP. */
   stop(): void {
     if (this.#state === 'running') this.#state = 'stopped';
@@ -57,6 +73,7 @@ export class SimulatedProcess {
   resume(): void {
     if (this.#state !== 'stopped') return;
     this.#state = 'running';
+    this.#machine.thaw();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const callback of waiting) this.#world.schedule(0, () => this.run(callback));
@@ -142,7 +159,7 @@ export class SimulatedProcess {
 
   #schedule(delayMs: number, callback: () => void): Timer {
     let cancelled = false;
-    const timer = this.#world.schedule(delayMs, () => {
+    const timer = this.#machine.schedule(delayMs, () => {
       this.run(() => {
         if (!cancelled) callback();
       });

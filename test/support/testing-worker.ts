@@ -8,6 +8,7 @@ import type {
   RequestType,
 } from '../../src/core/messages/catalogue.ts';
 import type { ClusterView, Role } from '../../src/core/messages/handshake.ts';
+import type { RegistrationOrder } from '../../src/core/messages/primitives.ts';
 import type { SlotReport, SlotStatus } from '../../src/core/messages/slots.ts';
 import type { ResourceProfile } from '../../src/core/resource-profile.ts';
 import { dialChannel } from '../../src/rpc/handshake.ts';
@@ -186,9 +187,12 @@ export class TestingJobMaster {
     return this.worker.call('introduceJobMaster', { jobId, jobMasterId, clusterId: null, highestToken });
   }
 
-  register(token: FencingToken): Promise<ReplyBody<'registerJobMaster'>> {
+  register(
+    token: FencingToken,
+    order: RegistrationOrder | null = null,
+  ): Promise<ReplyBody<'registerJobMaster'>> {
     const { jobId, jobMasterId } = this;
-    return this.worker.call('registerJobMaster', { token, jobId, jobMasterId });
+    return this.worker.call('registerJobMaster', { token, jobId, jobMasterId, order });
   }
 
   requestSlots(

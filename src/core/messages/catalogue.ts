@@ -56,7 +56,8 @@ export const REQUESTS = {
 
   // job master -> leader; acknowledged after the record in etcd is known to be written
   registerJobMaster: {
-    request: z.object({ ...fenced, ...jobMaster }),
+    /** `order`: what this process was answered last, by whichever leader; left out before that. */
+    request: z.object({ ...fenced, ...jobMaster, order: p.registrationOrder.nullish() }),
     reply: z.object({ order: p.registrationOrder }),
   },
   // job master -> leader, at its end

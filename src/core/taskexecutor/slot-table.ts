@@ -57,11 +57,14 @@ export class SlotTable {
   /** Slots without a lease are quarantined before this; null when none is. */
   #quarantinedUntilMs: number | null = null;
 
-  /** With the slots as configured, numbered from 0, and what the state file holds of them. */
+  /**
+   * With the slots as configured, numbered from 0, and what the state file holds of them. Whether one that is not
+   * in it was ever leased nobody can tell for certain, so its grant numbers start above `grantNumberFloor`.
+   */
   constructor(
     profiles: readonly ResourceProfile[],
     remembered: TaskExecutorState['slots'],
-    slotLeaseMs: number,
+    { slotLeaseMs, grantNumberFloor }: { readonly slotLeaseMs: number; readonly grantNumberFloor: number },
     nowMs: number,
   ) {
     for (const [slotNumber, profile] of profiles.entries()) {
@@ -69,7 +72,7 @@ export class SlotTable {
         slotNumber,
         profile,
         retired: false,
-        grantNumber: 0,
+        grantNumber: grantNumberFloor,
         lease: null,
         endMs: 0,
       });
@@ -104,11 +107,6 @@ export class SlotTable {
     if (this.#quarantinedUntilMs === null) return;
     this.#quarantinedUntilMs = null;
     this.#markUnleased();
-  }
-
-  /** The next lease of each slot gets a number above this. */
-  raiseGrantNumbers(above: number): void {
-    for (const slot of this.#slots.values()) slot.grantNumber = Math.max(slot.grantNumber, above);
   }
 
   /** Ends whatever has run out by `nowMs`; `settled` when the quarantine ended with it. */

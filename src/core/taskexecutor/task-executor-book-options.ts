@@ -12,11 +12,9 @@ export interface TaskExecutorBookOptions {
   readonly slotLeaseMs: number;
   /** What the state file holds; null when there is none (yet). */
   readonly state: TaskExecutorState | null;
-  /** Whether there is a state file that the next process will find. */
-  readonly durable: boolean;
   /** Whatever uses a slot ends with this process, so that a new one finds its slots free. */
   readonly slotsDieWithProcess: boolean;
-  /** Higher than any grant number of a former process whose numbers are not known. */
+  /** Not below any grant number of a former process; it counts for slots that are not in the state. */
   readonly grantNumberFloor: number;
   /** When this process started, on the monotonic clock. */
   readonly startMs: number;

@@ -40,10 +40,10 @@ export class TaskExecutorBook {
   #effects: TaskExecutorEffect[] = [];
 
   constructor(options: TaskExecutorBookOptions) {
-    const { state, startMs, slotLeaseMs } = options;
+    const { state, startMs } = options;
     this.#options = options;
     this.#nowMs = startMs;
-    this.#table = new SlotTable(options.slots, state?.slots ?? [], slotLeaseMs, startMs);
+    this.#table = new SlotTable(options.slots, state?.slots ?? [], options, startMs);
     this.#orders = new JobOrders(state?.jobOrders ?? []);
     this.#gate = new FencingGate(
       options.instanceId,
@@ -52,8 +52,6 @@ export class TaskExecutorBook {
     this.#drainOrdered = state?.drainOrdered ?? false;
     this.#settled = state?.settled === true || options.slotsDieWithProcess;
     if (!this.#settled) this.#table.quarantine(Infinity);
-    const numbersLost = !options.durable || (state === null && options.slotsDieWithProcess);
-    if (numbersLost) this.#table.raiseGrantNumbers(options.grantNumberFloor);
   }
 
   get clusterId(): ClusterId | null {
@@ -240,9 +238,8 @@ export class TaskExecutorBook {
     if (this.#settled || this.#judged) return;
     this.#judged = true;
     this.#persistDue = true;
-    const { startMs, slotLeaseMs, grantNumberFloor } = this.#options;
+    const { startMs, slotLeaseMs } = this.#options;
     if (knownBefore) {
-      this.#table.raiseGrantNumbers(grantNumberFloor);
       this.#table.quarantine(startMs + slotLeaseMs);
       return;
     }

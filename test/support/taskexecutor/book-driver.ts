@@ -49,9 +49,8 @@ export class BookDriver {
       slots: [PROFILE, PROFILE],
       slotLeaseMs: LEASE_MS,
       state: null,
-      durable: true,
       slotsDieWithProcess: false,
-      grantNumberFloor: 1_000_000,
+      grantNumberFloor: 0,
       startMs: this.nowMs,
       ...changes,
     });

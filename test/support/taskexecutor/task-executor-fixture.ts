@@ -77,6 +77,8 @@ export class TaskExecutorFixture {
   #listener: { close(): void } | null = null;
 
   constructor(resourceManagers = 1) {
+    // At the beginning of time grant numbers start at 1.
+    this.clock.jumpWall(-this.clock.wallMs());
     this.resourceManagers = Array.from(
       { length: resourceManagers },
       (_, index) => new TestingResourceManager(this.network, this.randomness, `rm-${index + 1}`),

@@ -62,6 +62,14 @@ describe('a job master through a failover', () => {
     expect(slots.value).to.have.length(1);
   });
 
+  it('tells a new leader the order that it was answered by the one before', async () => {
+    await c.started();
+    expect(c.one.received('registerJobMaster')[0]?.order).to.equal(null);
+    c.two.lead(2);
+    await c.clock.until(() => c.two.received('registerJobMaster').length > 0);
+    expect(c.two.received('registerJobMaster')[0]?.order).to.deep.equal({ generation: 1, revision: 5n });
+  });
+
   it('keeps its slots without any resource manager', async () => {
     const { slots } = await c.holding(2);
     c.network.crash('rm1:1');

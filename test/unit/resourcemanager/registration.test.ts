@@ -296,4 +296,30 @@ describe('the silence of workers', () => {
     const overview = await bench.resourceManager.view.overview();
     expect(overview).to.include({ jobMasters: 0, pendingRequests: 0 });
   });
+
+  it('does not let a job master come back over a newer one after its record was removed', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead();
+    const older = await bench.jobMaster('job', 'job-1');
+    const { order } = await older.register(token);
+    const { heartbeatTimeoutMs, slotLeaseMs } = DEFAULT_TIMING;
+    await bench.clock.advance(heartbeatTimeoutMs + slotLeaseMs + 2_000);
+    expect(bench.jobMasterRecord('job')).to.equal(null);
+    const newer = await bench.jobMaster('job', 'job-2');
+    await newer.register(token);
+    expect((await problemOf(older.register(token, order))).code).to.equal('SUPERSEDED');
+    expect(newer.worker.heard('problem')).to.deep.equal([]);
+    await newer.requestSlots(token, ['a-1']);
+  });
+
+  it('takes a job master back whose record was removed while nobody else came', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead();
+    const jobMaster = await bench.jobMaster('job');
+    const { order } = await jobMaster.register(token);
+    const { heartbeatTimeoutMs, slotLeaseMs } = DEFAULT_TIMING;
+    await bench.clock.advance(heartbeatTimeoutMs + slotLeaseMs + 2_000);
+    const again = await jobMaster.register(token, order);
+    expect(again.order.revision > order.revision).to.equal(true);
+  });
 });

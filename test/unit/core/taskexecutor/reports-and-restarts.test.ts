@@ -143,7 +143,7 @@ describe('a task executor without a state', () => {
   });
 
   it('that was known before is quarantined for one lease duration from its start', () => {
-    const d = new BookDriver({ durable: false }).pause(10_000).registered(tokenOf(1), 1, true);
+    const d = new BookDriver().pause(10_000).registered(tokenOf(1), 1, true);
     expect(d.states).to.deep.equal(['quarantined', 'quarantined']);
     expect(refusal(d.command([requestSlot(0, 'a1')]).results[0])).to.equal('SLOT_TAKEN');
     expect(d.book.nextDueMs()).to.equal(1_000 + LEASE_MS);
@@ -165,17 +165,29 @@ describe('a task executor without a state', () => {
   });
 
   it('whose slots die with the process is free at once', () => {
-    const d = new BookDriver({ slotsDieWithProcess: true, durable: false }).registered(tokenOf(1), 1, true);
+    const d = new BookDriver({ slotsDieWithProcess: true }).registered(tokenOf(1), 1, true);
     expect(d.states).to.deep.equal(['free', 'free']);
   });
 
-  it('grants above any number of a process whose numbers are lost', () => {
-    const first = new BookDriver().registered();
-    expect(granted(first.command([requestSlot(0, 'a1')]).results[0])).to.equal(1);
-    const known = new BookDriver().registered(tokenOf(1), 1, true).pause(LEASE_MS);
+  it('grants above any number of a former process, whether a leader knew of that one or not', () => {
+    const grantNumberFloor = 1_000_000;
+    const known = new BookDriver({ grantNumberFloor }).registered(tokenOf(1), 1, true).pause(LEASE_MS);
     expect(granted(known.command([requestSlot(0, 'a1')]).results[0])).to.equal(1_000_001);
-    const forgetful = new BookDriver({ durable: false }).registered();
-    expect(granted(forgetful.command([requestSlot(0, 'a1')]).results[0])).to.equal(1_000_001);
+    const unknown = new BookDriver({ grantNumberFloor }).registered(tokenOf(1), 1, false);
+    expect(granted(unknown.command([requestSlot(0, 'a1')]).results[0])).to.equal(1_000_001);
+    const dying = new BookDriver({ grantNumberFloor, slotsDieWithProcess: true }).registered();
+    expect(granted(dying.command([requestSlot(0, 'a1')]).results[0])).to.equal(1_000_001);
+    const restarted = unknown.restart({ grantNumberFloor: 2_000_000 }).registered(tokenOf(2));
+    const { results } = restarted.command([requestSlot(1, 'a2')], { instanceId: 'instance-2' });
+    expect(granted(results[0])).to.equal(1_000_001);
+  });
+
+  it('grants above any number of a former process in a slot that its state does not name', () => {
+    const fewer = new BookDriver({ grantNumberFloor: 1_000_000, slots: [PROFILE] }).registered();
+    const more = fewer.restart({ grantNumberFloor: 2_000_000 }).registered(tokenOf(2));
+    const commands = [requestSlot(0, 'a1'), requestSlot(1, 'a2')];
+    const { results } = more.command(commands, { instanceId: 'instance-2' });
+    expect(results.map(granted)).to.deep.equal([1_000_001, 2_000_001]);
   });
 });
 
