@@ -30,13 +30,14 @@ const PAGE_ROWS = 500;
 const CALL_MS = 1_000;
 const ROW_NAME = /^(\d{10})-(\d{19})$/;
 
-/** Reads a page of history, linearizably; rejects with `UNAVAILABLE` when no endpoint answers within a second. */
+/** Reads a page of history, linearizably; rejects with `INVALID` when no page named `after`, with `UNAVAILABLE` when no endpoint answers within a second. */
 export async function readHistory(
   store: CoordinationStore,
   keys: ClusterKeys,
   { limit, after }: HistoryQuery,
   signal?: AbortSignal,
 ): Promise<HistoryPage> {
+  if (after !== null && !ROW_NAME.test(after)) throw noSuchPage();
   const all: KeyValue[] = [];
   for (let more = true; more; ) {
     const page = await readPage(store, keys, all.at(-1)?.key, signal);
@@ -52,6 +53,11 @@ export async function readHistory(
     rows: shown.flatMap((keyValue) => toTerm(name(keyValue), keyValue)),
     next: newestFirst.length > shown.length && last !== undefined ? name(last) : null,
   };
+}
+
+function noSuchPage(): QuartermasterError {
+  const fields = [{ field: 'after', detail: 'must be what an earlier page gave as next' }];
+  return new QuartermasterError({ code: 'INVALID', detail: 'There is no such page of history.', fields });
 }
 
 async function readPage(

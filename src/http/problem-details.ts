@@ -44,6 +44,12 @@ export function problemOf(error: unknown, logger: Logger): Problem {
   return { code: 'INTERNAL', detail: 'The request failed inside; the log says why.' };
 }
 
+/** What was wrong when the body parser gives up, by the type of its error. */
+const UNREAD_PARTS: Readonly<Record<string, string>> = {
+  'charset.unsupported': 'content-type',
+  'encoding.unsupported': 'content-encoding',
+};
+
 /** What express and its body parser say with a status of 4xx: the input could not be read. */
 function refusedByExpress(error: unknown): Problem | null {
   if (!(error instanceof Error)) return null;
@@ -57,5 +63,8 @@ function refusedByExpress(error: unknown): Problem | null {
       fields: [{ field: 'body', detail: 'is not JSON' }],
     };
   }
-  return { code: 'INVALID', detail: 'The request cannot be read.' };
+  const unread = error instanceof URIError ? 'path' : UNREAD_PARTS[String(type)];
+  if (unread === undefined) return { code: 'INVALID', detail: 'The request cannot be read.' };
+  const detail = 'cannot be decoded';
+  return { code: 'INVALID', detail: `The ${unread} ${detail}.`, fields: [{ field: unread, detail }] };
 }

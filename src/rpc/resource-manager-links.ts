@@ -52,6 +52,8 @@ export interface LinksOptions {
   readonly listener: LinksListener;
 }
 
+/** One that is only starting need not be warned of. */
+const ATTEMPTS_BEFORE_WARNING = 3;
 const REDIAL = { firstMs: 50, mostMs: 2_000 };
 const MAX_ADDRESSES = 64;
 
@@ -66,6 +68,8 @@ interface Entry {
   twin: Entry | null;
   /** What it answered to the last introduction, if it did not take it. */
   refusal: string | null;
+  /** Why it could not be reached, as the log was told last; null once it has been reached. */
+  told: string | null;
   attempts: number;
   redial: Timer | null;
   ping: Timer | null;
@@ -137,6 +141,7 @@ export class ResourceManagerLinks {
       server: null,
       twin: null,
       refusal: null,
+      told: null,
       attempts: 0,
       redial: null,
       ping: null,
@@ -212,6 +217,7 @@ export class ResourceManagerLinks {
         return link.channel.close();
       }
       entry.link = link;
+      entry.told = null;
       entry.attempts = 0;
       this.#schedulePing(entry, link);
       this.#view(link, outcome.reply as ClusterView);
@@ -237,6 +243,17 @@ export class ResourceManagerLinks {
     });
   }
 
+  /** Says once why it cannot be reached: at once when one side refused, later when nobody is there (yet). */
+  #tell(entry: Entry, { kind, detail }: CloseReason): void {
+    if (entry.told === detail || (kind !== 'local' && entry.attempts < ATTEMPTS_BEFORE_WARNING)) return;
+    entry.told = detail;
+    this.#options.logger.log('warn', 'resource-manager-not-reached', {
+      address: entry.address,
+      kind,
+      detail,
+    });
+  }
+
   #closedByPeer(entry: Entry, reason: CloseReason): void {
     if (this.#closed || this.#entries.get(entry.address) !== entry) return;
     const { link } = entry;
@@ -248,6 +265,7 @@ export class ResourceManagerLinks {
     const { context, logger, listener } = this.#options;
     if (link !== null) listener.onLinkDown(link, reason);
     else listener.onDialFailed?.(entry.address, entry.refusal ?? reason.detail);
+    if (link === null && entry.twin === null && entry.refusal === null) this.#tell(entry, reason);
     entry.refusal = null;
     logger.log('debug', 'resource-manager-connection-ended', {
       address: entry.address,

@@ -260,6 +260,10 @@ export function describeHighAvailability(
       const rest = await scene.answer(readHistory(store, scene.keys, { limit: 2, after: page.next }));
       expect(rest.rows.map(({ record }) => record['resourceManagerId'])).to.deep.equal(['rm-1']);
       expect(rest.next).to.equal(null);
+      const problem = await scene.answer(
+        readHistory(store, scene.keys, { limit: 2, after: 'zzz' }).catch((error: unknown) => error),
+      );
+      expect(problem, 'a page that there is not').to.have.property('code', 'INVALID');
     });
   });
 }

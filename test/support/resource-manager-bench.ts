@@ -9,7 +9,7 @@ import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
 import { NO_SECRET } from '../../src/runtime/prover.ts';
 import { SimulatedEtcd } from '../simulation/simulated-etcd.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
-import { RecordingLogger } from './recording-logger.ts';
+import { TestingLogger } from './testing-logger.ts';
 import { TestingLeaderElection } from './testing-leader-election.ts';
 import { SeededRandomness } from './testing-randomness.ts';
 import { TestingJobMaster, TestingTaskExecutor, TestingWorker } from './testing-worker.ts';
@@ -24,7 +24,7 @@ export class ResourceManagerBench {
   readonly store = this.etcd.connect('rm-1');
   readonly election = new TestingLeaderElection(this.etcd, this.store, 'c');
   readonly keys = new ClusterKeys('c');
-  readonly logger = new RecordingLogger();
+  readonly logger = new TestingLogger();
   readonly fatal: Error[] = [];
   readonly resourceManager: ResourceManager;
 

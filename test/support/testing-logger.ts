@@ -23,4 +23,9 @@ export class TestingLogger implements Logger {
   child(fields: LogFields): Logger {
     return new TestingLogger(this.lines, { ...this.#fields, ...fields });
   }
+
+  /** The fields of every line with that event. */
+  of(event: string): LogFields[] {
+    return this.lines.filter((line) => line.event === event).map((line) => line.fields);
+  }
 }

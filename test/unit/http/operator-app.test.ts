@@ -278,6 +278,18 @@ describe('the operator HTTP of a resource manager', () => {
       expect(view.orders).to.deep.equal([]);
     });
 
+    const undecodable = [
+      ['path', '/v1/task-executors/%', { method: 'DELETE' }],
+      ['content-type', '/v1/step-down', { headers: { 'content-type': 'application/json; charset=zoo' } }],
+      ['content-encoding', '/v1/step-down', { headers: { 'content-encoding': 'zoo' } }],
+    ] as const;
+    for (const [part, path, options] of undecodable) {
+      it(`name the ${part} of a request when it cannot be decoded`, async () => {
+        const { json } = await refused(400, 'INVALID', path, { method: 'POST', body: '{}', ...options });
+        expect(json['fields']).to.have.nested.property('[0].field', part);
+      });
+    }
+
     it('refuse what a page of another origin sends through a browser', async () => {
       const path = '/v1/task-executors/te-1/drain';
       const headers = { origin: 'https://elsewhere.example' };

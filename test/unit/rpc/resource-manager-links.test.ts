@@ -1,13 +1,14 @@
 import { expect } from 'chai';
 import type { InstanceId, ResourceId, ResourceManagerId } from '../../../src/core/ids.ts';
 import type { ClusterView } from '../../../src/core/messages/handshake.ts';
-import { SILENT_LOGGER } from '../../../src/runtime/logger.ts';
+import { SILENT_LOGGER, type Logger } from '../../../src/runtime/logger.ts';
 import { NO_SECRET } from '../../../src/runtime/prover.ts';
 import { acceptChannels } from '../../../src/rpc/handshake.ts';
 import { InMemoryNetwork } from '../../../src/rpc/in-memory-network.ts';
 import type { MessageChannel } from '../../../src/rpc/message-channel.ts';
 import { ResourceManagerLinks } from '../../../src/rpc/resource-manager-links.ts';
 import { VirtualClock } from '../../simulation/virtual-clock.ts';
+import { TestingLogger } from '../../support/testing-logger.ts';
 import { SeededRandomness } from '../../support/testing-randomness.ts';
 
 /** A resource manager that answers introductions with a view that the test sets, and pings unless told not to. */
@@ -64,12 +65,12 @@ describe('the links of a worker', () => {
     downs = [];
   });
 
-  function links(seeds: string[], except?: string): ResourceManagerLinks {
+  function links(seeds: string[], except?: string, logger: Logger = SILENT_LOGGER): ResourceManagerLinks {
     const identity = { role: 'task-executor', cluster: 'c', id: 'te', instance: 'i' } as const;
     const made = new ResourceManagerLinks({
       context: { clock, randomness: new SeededRandomness(2), prover: NO_SECRET, identity },
       dialer: network.dialer('te:1'),
-      logger: SILENT_LOGGER,
+      logger,
       seeds,
       pingIntervalMs: 100,
       pingTimeoutMs: 300,
@@ -174,6 +175,19 @@ describe('the links of a worker', () => {
     server.answersPings = false;
     await clock.until(() => downs.length === 1, 1_000);
     made.close();
+  });
+
+  it('say once in the log why a resource manager is not reached, and again after it was', async () => {
+    const logger = new TestingLogger();
+    const made = links(['a:1'], undefined, logger);
+    const told = (): unknown[] => logger.of('resource-manager-not-reached').map(({ address }) => address);
+    await clock.advance(20_000);
+    expect(told()).to.deep.equal(['a:1']);
+    new TestingServer(network, clock, 'a:1');
+    await clock.until(() => made.links.length === 1);
+    network.crash('a:1');
+    await clock.advance(20_000);
+    expect(told()).to.deep.equal(['a:1', 'a:1']);
   });
 
   it('tell nothing after they were closed', async () => {
