@@ -1,8 +1,9 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { Randomness } from '../../runtime/randomness.ts';
+import { makeFolder, readPlan } from './kept-plan.ts';
 import { stablePorts } from './stable-ports.ts';
 
 const port = z.int().min(1).max(65_535);
@@ -19,17 +20,16 @@ const PLAN_FILE = 'quartermaster-dev.json';
 
 /**
  * The plan kept in this folder, with ports added where there are too few; a new one where there is none.
- * Throws `CONFLICT` when the folder belongs to another cluster.
+ * Throws `CONFLICT` when the folder belongs to another cluster, `INVALID` when it cannot be used.
  */
 export async function devPlan(
   folder: string,
   wanted: { readonly cluster: string; readonly resourceManagers: number; readonly taskExecutors: number },
   randomness: Randomness,
 ): Promise<DevPlan> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const file = join(folder, PLAN_FILE);
-  const text = await readFile(file, 'utf8').catch(() => null);
-  const kept = text === null ? null : schema.parse(JSON.parse(text));
+  const kept = await readPlan(file, schema);
   if (kept !== null && kept.cluster !== wanted.cluster) {
     const detail = `${folder} holds cluster ${kept.cluster}, not ${wanted.cluster}: choose another data directory.`;
     throw new QuartermasterError({ code: 'CONFLICT', detail });

@@ -1,8 +1,16 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
 import { SystemRandomness } from '../../runtime/system-randomness.ts';
 import { isFree } from './free-ports.ts';
+import { makeFolder, readPlan } from './kept-plan.ts';
+
+const port = z.int().min(1).max(65_535);
+const schema = z.object({
+  token: z.string().min(1),
+  ports: z.array(z.object({ client: port, peer: port })),
+});
 
 /** Resolves to that many loopback ports that are free at the moment. */
 export type PortChooser = (count: number) => Promise<number[]>;
@@ -28,18 +36,17 @@ export async function newPlan(count: number, choosePorts: PortChooser): Promise<
 /** The plan of this data directory; a new one, kept there, the first time. `CONFLICT` when it is for another number. */
 export async function keptPlan(folder: string, count: number, choosePorts: PortChooser): Promise<EtcdPlan> {
   const file = join(folder, PLAN_FILE);
-  const text = await readFile(file, 'utf8').catch(() => null);
-  if (text === null) {
+  const kept = await readPlan(file, schema);
+  if (kept === null) {
     const plan = await newPlan(count, choosePorts);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
     await writeFile(file, JSON.stringify(plan));
     return plan;
   }
-  const plan = JSON.parse(text) as EtcdPlan;
-  if (plan.ports.length === count) return { ...plan, fresh: false };
+  if (kept.ports.length === count) return { ...kept, fresh: false };
   throw new QuartermasterError({
     code: 'CONFLICT',
-    detail: `${folder} holds an etcd of ${plan.ports.length}, not of ${count}: choose another data directory.`,
+    detail: `${folder} holds an etcd of ${kept.ports.length}, not of ${count}: choose another data directory.`,
   });
 }
 

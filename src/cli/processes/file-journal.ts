@@ -1,4 +1,5 @@
 import { openSync, writeSync } from 'node:fs';
+import { QuartermasterError } from '../../core/problem.ts';
 import { toJson } from '../../rpc/wire-format.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { NO_JOURNAL, type Journal } from '../../runtime/journal.ts';
@@ -8,7 +9,7 @@ import type { LogFields } from '../../runtime/logger.ts';
  * Adds one JSON line per event to a file, with the time of day in front. A line is with the operating system
  * when `record` returns, so that it outlives a kill of this process (not of the machine).
  */
-export class FileJournal implements Journal {
+class FileJournal implements Journal {
   readonly #file: number;
   readonly #clock: Clock;
 
@@ -24,7 +25,17 @@ export class FileJournal implements Journal {
   }
 }
 
-/** The journal that `--journal` names; none without it. */
+/** The journal that `--journal` names; none without it. Throws `INVALID` when it cannot be written. */
 export function journalAt(path: string | undefined, clock: Clock): Journal {
-  return path === undefined ? NO_JOURNAL : new FileJournal(path, clock);
+  if (path === undefined) return NO_JOURNAL;
+  try {
+    return new FileJournal(path, clock);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const detail = `The journal ${path} cannot be written: ${why}.`;
+    throw new QuartermasterError(
+      { code: 'INVALID', detail, fields: [{ field: 'journal', detail }] },
+      { cause },
+    );
+  }
 }

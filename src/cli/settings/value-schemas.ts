@@ -27,8 +27,10 @@ function spelledList(value: unknown): unknown {
 /** `gpu=1` entries as a record; anything else is left for the schema to refuse. */
 function spelledAmounts(value: unknown): unknown {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  const entries = (spelledList(value) as unknown[]).map((entry) => String(entry).split('='));
-  return Object.fromEntries(entries.map(([name = '', amount]) => [name, spelledNumber(amount)]));
+  const entries = (spelledList(value) as unknown[]).map(
+    (entry) => /^([^=]*)=(.*)$/.exec(String(entry)) ?? [],
+  );
+  return Object.fromEntries(entries.map(([, name = '', amount]) => [name, spelledNumber(amount)]));
 }
 
 /** A number above 0, fractions allowed. */
@@ -59,13 +61,15 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(
   return z.enum(words, `must be one of ${words.join(', ')}`);
 }
 
-export const clusterName = z
-  .string()
-  .regex(CLUSTER_NAME_PATTERN, 'must be 1 to 63 lower case letters, digits and dashes');
+const clusterNameSentence = 'must be 1 to 63 lower case letters, digits and dashes';
 
-export const processName = z
-  .string()
-  .regex(NAME_PATTERN, 'must be 1 to 128 letters, digits, dots, dashes, underscores or colons');
+/** Name of a cluster. */
+export const clusterName = z.string(clusterNameSentence).regex(CLUSTER_NAME_PATTERN, clusterNameSentence);
+
+const processNameSentence = 'must be 1 to 128 letters, digits, dots, dashes, underscores or colons';
+
+/** Name of a process or a job. */
+export const processName = z.string(processNameSentence).regex(NAME_PATTERN, processNameSentence);
 
 const HOST_AND_PORT = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
 const hostAndPortSentence = 'must be host:port, such as 127.0.0.1:7070 or [::1]:7070';
@@ -100,14 +104,23 @@ export const etcdUrls = z.preprocess(
 /** Named amounts: `gpu=1,disk=2`, repeated flags, or an object. */
 export const extendedAmounts = z.preprocess(
   spelledAmounts,
-  z.record(
-    z.string().min(1, 'must look like gpu=1').max(64, 'must have names of at most 64 characters'),
-    z.number('must look like gpu=1').min(0, 'must not have negative amounts').max(1e15, 'is too much'),
-  ),
+  z
+    .unknown()
+    .refine(
+      (value) => typeof value !== 'object' || value === null || !Object.hasOwn(value, '__proto__'),
+      'must not name __proto__',
+    )
+    .pipe(
+      z.record(
+        z.string().min(1, 'must look like gpu=1').max(64, 'must have names of at most 64 characters'),
+        z.number('must look like gpu=1').min(0, 'must not have negative amounts').max(1e15, 'is too much'),
+        'must look like gpu=1',
+      ),
+    ),
 );
 
 /** A path; `~` is left to the shell. */
-export const path = z.string().min(1, 'must be a path');
+export const path = z.string('must be a path').min(1, 'must be a path');
 
 /** Host of `host:port`, without the brackets of an IPv6 address. */
 export function hostOf(address: string): string {

@@ -156,6 +156,9 @@ describe('the settings', () => {
     ['--cpu', 'two'],
     ['--extended', 'gpu'],
     ['--extended', '=1'],
+    ['--extended', 'gpu=1=2'],
+    ['--extended', 'gpu='],
+    ['--extended', '__proto__=1'],
     ['--memory', '1e99'],
     ['--id', 'no spaces'],
     ['--resource-managers', 'nobody'],
@@ -173,6 +176,9 @@ describe('the settings', () => {
       'cannot be read',
     );
     expect(refusal(() => resourceManager(['--config', file('{')]))).to.contain('cannot be read');
+    expect(refusal(() => resourceManager(['--config', file({ cluster: 5, id: null })]))).to.match(
+      /cluster in .* must be 1 to 63 lower case .*\nid in .* must be 1 to 128 letters/,
+    );
     expect(refusal(() => resourceManager(['--config', file('[]')]))).to.contain('one JSON object');
   });
 
