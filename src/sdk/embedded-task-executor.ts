@@ -103,6 +103,8 @@ export class TaskExecutor {
     const endpoint = this.#endpoint(this.#input.advertise ?? bound);
     const acceptor = new WebSocketAcceptor(this.#clock, endpoint.acceptor());
     acceptor.attach(this.#server);
+    // There is nothing here for anybody but job masters.
+    this.#server.on('request', (_request, response) => response.writeHead(404).end());
     this.#running = { endpoint, acceptor };
     try {
       await endpoint.start();

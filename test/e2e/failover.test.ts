@@ -123,6 +123,8 @@ describe('failover of a cluster of dev', function () {
       'get',
       '--prefix',
       '--sort-by=CREATE',
+      // Without an order etcd cuts to the limit before it sorts.
+      '--order=ASCEND',
       '--limit=1',
       '/quartermaster/dev/election/',
       '-w',

@@ -99,6 +99,7 @@ describe('election on an etcd of three members', function () {
     const { leadership } = leader.contender;
     for (const member of etcd.members.slice(0, 2)) member.kill('SIGSTOP');
     await scene.until('it is suspended', () => !serving(), 2_000);
+    await scene.until('its contender is told', () => leader.contender.calls.at(-1) === 'suspended');
     // Its checks go on reaching the member that is left.
     const calls = leader.contender.calls.length;
     const endMs = clock.monotonicMs() + 1_000;
