@@ -159,6 +159,15 @@ export class JobMasterDesk {
     return this.#context.clock.monotonicMs() - entry.lastHeardMs < this.#context.timing.heartbeatTimeoutMs;
   }
 
+  /** Whether that very process is heard of, and says that the allocation is not in its hand. */
+  deniesHolding(jobId: JobId, jobMasterId: JobMasterId, allocationId: AllocationId): boolean {
+    const entry = this.#entries.get(jobId);
+    if (entry?.jobMasterId !== jobMasterId || entry.state !== 'registered') return false;
+    if (this.#context.clock.monotonicMs() - entry.lastHeardMs >= this.#context.timing.heartbeatTimeoutMs)
+      return false;
+    return !entry.held.has(allocationId);
+  }
+
   /** Its goodbye: the record goes first, then its waiting requests. */
   disconnect(body: RequestBody<'disconnectJobMaster'>, answer: Answer<Record<string, never>>): void {
     const { jobId, jobMasterId, reason } = body;

@@ -58,6 +58,11 @@ export class RecordKeeper<Id extends string, R> {
     return this.#held.get(id) ?? NOTHING;
   }
 
+  /** All that stands there. */
+  entries(): Iterable<[Id, Held<R>]> {
+    return this.#held.entries();
+  }
+
   /** `decide` may be called again when the key turns out to hold something else; `done` is called once. */
   change(id: Id, decide: (held: Held<R>) => Decision<R>, done: (outcome: ChangeOutcome<R>) => void): void {
     const change = { decide, done };

@@ -18,6 +18,11 @@ const taskExecutorRecord = z.object({
   /** Whether another instance of this resource id was known when this one registered first. */
   knownBefore: z.boolean().default(false),
   superseded: z.array(p.instanceId).default([]),
+  /**
+   * It was silent for so long that it counts no more, yet leases of it may run on where this leader sees neither it
+   * nor their holders. Kept so that a new instance which remembers nothing is told that it was known before.
+   */
+  gone: z.boolean().default(false),
   ...writtenBy,
 });
 

@@ -25,6 +25,17 @@ export interface TaskExecutorDeskListener {
   onGone(resourceId: ResourceId): void;
 }
 
+/** What is known of the leases at task executors that this leader does not hear. */
+export interface LeasesElsewhere {
+  /** Their job masters say that they hold slots there. */
+  readonly held: ReadonlySet<ResourceId>;
+  /** The books hold leases there, and nobody has said that they are over. */
+  readonly possible: ReadonlySet<ResourceId>;
+}
+
+/** Most records that are kept of task executors that count no more. */
+const MOST_GONE = 1_000;
+
 const NOBODY: Answer<unknown> = { respond: () => {}, fail: () => {} };
 
 /** Registers task executors with one term's leader, hears their heartbeats, and finds out who is gone. */
@@ -60,8 +71,8 @@ export class TaskExecutorDesk {
 
   /** Known from etcd at take-over. A worker that was only recorded is the pool's to wait for. */
   expect(resourceId: ResourceId, record: TaskExecutorRecord): void {
-    const { instanceId, address, provider, slots } = record;
-    if (instanceId === null) return;
+    const { instanceId, address, provider, slots, gone } = record;
+    if (instanceId === null || gone) return;
     const { clock, timing } = this.#context;
     const lastHeardMs = clock.monotonicMs() + timing.graceMs;
     this.#entries.set(resourceId, {
@@ -102,7 +113,7 @@ export class TaskExecutorDesk {
     const former = record === null || record.instanceId === instanceId ? null : record.instanceId;
     if (record !== null && record.instanceId === instanceId) {
       const same = record.address === address && record.provider === provider && record.slots === slots;
-      if (same) return { kind: 'keep' };
+      if (same && !record.gone) return { kind: 'keep' };
     }
     const unreadable = record === null && held.modRevision !== 0n;
     const superseded = record?.superseded ?? [];
@@ -114,6 +125,7 @@ export class TaskExecutorDesk {
         slots,
         provider,
         knownBefore: former !== null || unreadable || (record?.knownBefore ?? false),
+        gone: false,
         superseded: former === null ? superseded : alsoSuperseded(superseded, former),
         ...writer(this.#context.token),
       },
@@ -217,20 +229,26 @@ export class TaskExecutorDesk {
     return this.#entries.has(resourceId) || this.#keeper.get(resourceId).modRevision !== 0n;
   }
 
-  /** Deletes the record, then forgets the slots. `isMeant` is asked when earlier changes of the record are done. */
+  /**
+   * Deletes the record, or marks it as gone when leases may still run, then forgets the slots. `isMeant` is asked
+   * when earlier changes of the record are done.
+   */
   #remove(
     resourceId: ResourceId,
     isMeant: () => boolean,
     reason: string,
     answer: Answer<Record<string, never>>,
+    leasesMayRun = false,
   ): void {
     let meant = false;
     this.#leaving.add(resourceId);
     this.#keeper.change(
       resourceId,
-      () => {
+      ({ record }) => {
         meant = isMeant();
-        return meant ? { kind: 'delete' } : { kind: 'keep' };
+        if (!meant) return { kind: 'keep' };
+        if (!leasesMayRun || record === null) return { kind: 'delete' };
+        return { kind: 'put', record: { ...record, gone: true, ...writer(this.#context.token) } };
       },
       (outcome) => {
         this.#leaving.delete(resourceId);
@@ -250,12 +268,12 @@ export class TaskExecutorDesk {
 
   /**
    * Finds the silent ones. `mayFail` is false while the books are not complete after a take-over: then nobody
-   * is declared failed. `heldElsewhere` names those whose slots job masters still report as held.
+   * is declared failed, nor is anybody whose slots job masters still report as held.
    */
-  sweep(mayFail: boolean, listeningSinceMs: number, heldElsewhere: () => ReadonlySet<ResourceId>): void {
+  sweep(mayFail: boolean, listeningSinceMs: number, leasesElsewhere: () => LeasesElsewhere): void {
     const { clock, timing, connections } = this.#context;
     const nowMs = clock.monotonicMs();
-    let held: ReadonlySet<ResourceId> | null = null;
+    let leases: LeasesElsewhere | null = null;
     for (const entry of this.#entries.values()) {
       const { resourceId, instanceId, lastHeardMs } = entry;
       const silentMs = nowMs - Math.max(lastHeardMs, listeningSinceMs);
@@ -268,11 +286,26 @@ export class TaskExecutorDesk {
       }
       if (silentMs < timing.heartbeatTimeoutMs + timing.slotLeaseMs) continue;
       if (!mayFail || this.#leaving.has(resourceId)) continue;
-      held ??= heldElsewhere();
-      if (held.has(resourceId)) continue;
+      leases ??= leasesElsewhere();
+      if (leases.held.has(resourceId)) continue;
+      // One that has not spoken in this term may have leases that are not in its books.
+      const mayRun = entry.state === 'expected' || leases.possible.has(resourceId);
       const isStillSilent = (): boolean =>
         this.#entries.get(resourceId) === entry && entry.lastHeardMs === lastHeardMs;
-      this.#remove(resourceId, isStillSilent, 'silent for longer than any lease of it can last', NOBODY);
+      this.#remove(resourceId, isStillSilent, 'silent for too long', NOBODY, mayRun);
+    }
+    if (leases !== null) this.#forgetOldest();
+  }
+
+  /** A bound on the records of those that count no more. */
+  #forgetOldest(): void {
+    const gone = [...this.#keeper.entries()].filter(([, { record }]) => record?.gone === true);
+    if (gone.length <= MOST_GONE) return;
+    const oldestFirst = gone.toSorted(([, a], [, b]) => (a.modRevision < b.modRevision ? -1 : 1));
+    for (const [resourceId] of oldestFirst.slice(0, gone.length - MOST_GONE)) {
+      const decide = ({ record }: Held<TaskExecutorRecord>): Decision<TaskExecutorRecord> =>
+        record?.gone === true ? { kind: 'delete' } : { kind: 'keep' };
+      this.#keeper.change(resourceId, decide, () => {});
     }
   }
 }

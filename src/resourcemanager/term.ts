@@ -21,7 +21,7 @@ import {
 } from './records.ts';
 import { SlotManagerDriver } from './slot-manager-driver.ts';
 import { readFolder } from './take-over.ts';
-import { TaskExecutorDesk } from './task-executor-desk.ts';
+import { TaskExecutorDesk, type LeasesElsewhere } from './task-executor-desk.ts';
 import type { TermContext } from './term-context.ts';
 import { TermRequests } from './term-requests.ts';
 import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
@@ -246,7 +246,7 @@ export class Term implements TermContext {
     const record = this.#taskExecutorRecords.load(resourceId, keyValue);
     if (record === null) return this.#unreadable(keyValue.key);
     this.taskExecutors.expect(resourceId, record);
-    this.#workers?.found(resourceId, record);
+    if (!record.gone) this.#workers?.found(resourceId, record);
   }
 
   #expectJobMaster(name: string, keyValue: KeyValue): void {
@@ -284,19 +284,21 @@ export class Term implements TermContext {
     this.#lastSweepMs = nowMs;
     if (!this.mayServe() || !this.hasTakenOver) return;
     const mayFail = this.driver.slotManager.recovery() === null;
-    this.taskExecutors.sweep(mayFail, this.#listeningSinceMs, () => this.#heldElsewhere());
+    this.taskExecutors.sweep(mayFail, this.#listeningSinceMs, () => this.#leases());
     this.jobMasters.sweep(mayFail, this.#listeningSinceMs);
     this.#workers?.tick();
   }
 
-  /** Task executors that only the leader cannot reach: their job masters say that they hold slots there. */
-  #heldElsewhere(): Set<ResourceId> {
+  /** What the books and the job masters say of the leases of task executors that only the leader cannot reach. */
+  #leases(): LeasesElsewhere {
     const held = new Set<ResourceId>();
-    for (const { resourceId, allocationId, jobId } of this.driver.slotManager.slots()) {
-      if (allocationId === null || jobId === null) continue;
+    const possible = new Set<ResourceId>();
+    for (const { resourceId, allocationId, jobId, jobMasterId } of this.driver.slotManager.slots()) {
+      if (allocationId === null || jobId === null || jobMasterId === null) continue;
       if (this.jobMasters.saysItHolds(jobId, allocationId)) held.add(resourceId);
+      if (!this.jobMasters.deniesHolding(jobId, jobMasterId, allocationId)) possible.add(resourceId);
     }
-    return held;
+    return { held, possible };
   }
 
   #markAhead(connection: WorkerConnection, token: FencingToken): void {

@@ -112,6 +112,7 @@ export class WorkerControl {
       slots: 0,
       provider: provider.name,
       knownBefore: false,
+      gone: false,
       superseded: [],
       ...writer(context.token),
     };

@@ -181,6 +181,7 @@ export interface SlotView {
   readonly profile: ResourceProfile;
   readonly allocationId: AllocationId | null;
   readonly jobId: JobId | null;
+  readonly jobMasterId: JobMasterId | null;
   readonly grantNumber: number | null;
   /** Whether its allocation is being put out by a command, or will be once its task executor can be reached. */
   readonly beingFreed: boolean;

@@ -16,6 +16,7 @@ export function* slotViews(taskExecutors: Iterable<TaskExecutorEntry>): Iterable
         profile: NO_PROFILE,
         allocationId: null,
         jobId: null,
+        jobMasterId: null,
         grantNumber: null,
         beingFreed: false,
       };
@@ -27,6 +28,7 @@ export function* slotViews(taskExecutors: Iterable<TaskExecutorEntry>): Iterable
         profile: slot.profile,
         allocationId: slot.holder?.allocationId ?? null,
         jobId: slot.holder?.jobId ?? null,
+        jobMasterId: slot.holder?.jobMasterId ?? null,
         grantNumber: slot.grantNumber,
         beingFreed: slot.freeing !== 'no',
       };

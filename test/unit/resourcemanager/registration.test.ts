@@ -1,8 +1,15 @@
 import { expect } from 'chai';
+import type { FencingToken } from '../../../src/core/fencing-token.ts';
+import type { AllocationId } from '../../../src/core/ids.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
-import { driven, TestingTaskExecutor, TestingWorker } from '../../support/testing-worker.ts';
+import {
+  driven,
+  type TestingJobMaster,
+  TestingTaskExecutor,
+  TestingWorker,
+} from '../../support/testing-worker.ts';
 
 describe('the registration of task executors', () => {
   it('is acknowledged only after the guarded write has committed', async () => {
@@ -189,6 +196,42 @@ describe('the registration of task executors', () => {
   });
 });
 
+/** A leader, a task executor whose only slot is claimed by `a-1`, and its job master. */
+async function withClaimedSlot(): Promise<{
+  bench: ResourceManagerBench;
+  token: FencingToken;
+  taskExecutor: TestingTaskExecutor;
+  jobMaster: TestingJobMaster;
+}> {
+  const bench = new ResourceManagerBench();
+  const { token } = bench.election.lead();
+  const taskExecutor = await bench.taskExecutor('te-1');
+  taskExecutor.grants();
+  await taskExecutor.register(token);
+  const jobMaster = await bench.jobMaster('job');
+  await jobMaster.register(token);
+  await jobMaster.requestSlots(token, ['a-1']);
+  await bench.clock.until(() => jobMaster.worker.heard('notifySlotsAllocated').length > 0);
+  // The claim, as the task executor reports it.
+  const { jobId, jobMasterId } = jobMaster;
+  const { resourceId, instanceId } = taskExecutor;
+  const allocationId = 'a-1' as never;
+  const lease = { allocationId, jobId, jobMasterId, instanceId, grantNumber: 1 };
+  const [free] = taskExecutor.slots;
+  if (free === undefined) throw new Error('no slot');
+  taskExecutor.slots = [{ ...free, state: 'claimed', lease }];
+  const { number } = taskExecutor.commands.at(-1)?.body ?? {};
+  const { report } = taskExecutor.registration(token);
+  taskExecutor.worker.channel.notify('reportSlots', {
+    token,
+    resourceId,
+    instanceId,
+    report: { ...report, lastSeen: number ?? null },
+  });
+  await bench.clock.advance(10);
+  return { bench, token, taskExecutor, jobMaster };
+}
+
 describe('the silence of workers', () => {
   it('makes a task executor unreachable at once when its connection breaks, and gone after its last lease', async () => {
     const bench = new ResourceManagerBench();
@@ -230,35 +273,11 @@ describe('the silence of workers', () => {
   });
 
   it('keeps a task executor that its job masters still hold slots of', async () => {
-    const bench = new ResourceManagerBench();
-    const { token } = bench.election.lead();
-    const taskExecutor = await bench.taskExecutor('te-1');
-    taskExecutor.grants();
-    await taskExecutor.register(token);
-    const jobMaster = await bench.jobMaster('job');
-    await jobMaster.register(token);
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => jobMaster.worker.heard('notifySlotsAllocated').length > 0);
-    // The claim, as the task executor reports it.
+    const { bench, token, taskExecutor, jobMaster } = await withClaimedSlot();
     const { jobId, jobMasterId } = jobMaster;
-    const { resourceId, instanceId } = taskExecutor;
-    const allocationId = 'a-1' as never;
-    const lease = { allocationId, jobId, jobMasterId, instanceId, grantNumber: 1 };
-    const [free] = taskExecutor.slots;
-    if (free === undefined) throw new Error('no slot');
-    taskExecutor.slots = [{ ...free, state: 'claimed', lease }];
-    const { number } = taskExecutor.commands.at(-1)?.body ?? {};
-    const { report } = taskExecutor.registration(token);
-    taskExecutor.worker.channel.notify('reportSlots', {
-      token,
-      resourceId,
-      instanceId,
-      report: { ...report, lastSeen: number ?? null },
-    });
-    await bench.clock.advance(10);
     taskExecutor.worker.close();
     const { heartbeatTimeoutMs, slotLeaseMs } = DEFAULT_TIMING;
-    const heartbeat = { token, jobId, jobMasterId, unfinished: [], held: [allocationId] };
+    const heartbeat = { token, jobId, jobMasterId, unfinished: [], held: ['a-1' as AllocationId] };
     for (let ms = 0; ms < 2 * (heartbeatTimeoutMs + slotLeaseMs); ms += 5_000) {
       await jobMaster.worker.call('heartbeatJobMaster', heartbeat);
       await bench.clock.advance(5_000);
@@ -269,6 +288,33 @@ describe('the silence of workers', () => {
       await bench.clock.advance(5_000);
     }
     expect(bench.taskExecutorRecord('te-1')).to.equal(null);
+  });
+
+  it('tells a new instance that it was known before, though nothing was heard of the one before for long', async () => {
+    const { bench, token, taskExecutor, jobMaster } = await withClaimedSlot();
+    // The job master may go on to renew: it is cut off as well.
+    taskExecutor.worker.close();
+    jobMaster.worker.close();
+    await bench.clock.advance(2 * (DEFAULT_TIMING.heartbeatTimeoutMs + DEFAULT_TIMING.slotLeaseMs));
+    expect((await bench.resourceManager.view.overview()).slots.total).to.equal(0);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
+    const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
+    expect(await next.register(token)).to.deep.equal({ knownBefore: true });
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
+  });
+
+  it('does not wait, after a take-over, for a task executor that was silent for so long', async () => {
+    const { bench, token, taskExecutor, jobMaster } = await withClaimedSlot();
+    taskExecutor.worker.close();
+    jobMaster.worker.close();
+    await bench.clock.advance(2 * (DEFAULT_TIMING.heartbeatTimeoutMs + DEFAULT_TIMING.slotLeaseMs));
+    bench.election.revoke();
+    const next = bench.election.lead();
+    expect(next.token.epoch > token.epoch).to.equal(true);
+    await bench.clock.advance(1_000);
+    expect((await bench.resourceManager.view.overview()).slots.total).to.equal(0);
+    const again = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
+    expect(await again.register(next.token)).to.deep.equal({ knownBefore: true });
   });
 
   it('does not take its own standstill for the silence of others', async () => {

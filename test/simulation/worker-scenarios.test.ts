@@ -1,0 +1,91 @@
+import { expect } from 'chai';
+import type { JobMaster } from '../../src/jobmaster/job-master.ts';
+import { SimulatedCluster, type Running } from './simulated-cluster.ts';
+import { SlotUsage } from './slot-usage.ts';
+
+const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
+const QUALITY = { leastDelayMs: 0.1, mostDelayMs: 1, slowShare: 0, stallShare: 0, breakShare: 0 };
+const RESOURCE_MANAGERS = ['rm-1', 'rm-2', 'rm-3'];
+
+/** One task executor of one slot, and two jobs that both want it. */
+class Scenario {
+  readonly cluster = new SimulatedCluster({
+    seed: 1,
+    quality: QUALITY,
+    resourceManagers: RESOURCE_MANAGERS,
+  });
+  readonly #usage = new SlotUsage(this.cluster);
+
+  async start(): Promise<void> {
+    for (const id of RESOURCE_MANAGERS) this.cluster.startResourceManager(id);
+    this.startTaskExecutor();
+    this.cluster.startJobMaster('first');
+    this.cluster.startJobMaster('second');
+    await this.until(() => this.job('first') !== null && this.job('second') !== null);
+  }
+
+  startTaskExecutor(): void {
+    this.cluster.startTaskExecutor('te-1', [SMALL], { forgetful: true });
+  }
+
+  job(name: string): JobMaster | null {
+    return this.cluster.jobMasters.get(name)?.endpoint.job ?? null;
+  }
+
+  holds(name: string): boolean {
+    return this.job(name)?.slots.some((slot) => slot.held) === true;
+  }
+
+  get taskExecutor(): Running<unknown> {
+    const running = this.cluster.taskExecutors.get('te-1');
+    if (running === undefined) throw new Error('it is not there');
+    return running;
+  }
+
+  /** Between the workers named and all resource managers. */
+  link(action: 'cut' | 'mend', ...names: string[]): void {
+    for (const name of names) {
+      for (const rm of RESOURCE_MANAGERS) {
+        this.cluster.links[action](`${name}:1`, `${rm}:1`);
+        this.cluster.links[action](`${rm}:1`, `${name}:1`);
+      }
+    }
+  }
+
+  until(condition: () => boolean, limitMs = 60_000): Promise<void> {
+    const { clock } = this.cluster;
+    return clock.until(() => {
+      this.#usage.check();
+      return condition();
+    }, limitMs);
+  }
+
+  pass(ms: number): Promise<void> {
+    const { clock } = this.cluster;
+    const endMs = clock.monotonicMs() + ms;
+    return this.until(() => clock.monotonicMs() >= endMs, ms + 10_000);
+  }
+}
+
+describe('a task executor without a state file, cut off with its job master', () => {
+  it('keeps its slot from others when it comes back, though its record was given up long ago', async () => {
+    const s = new Scenario();
+    await s.start();
+    void s.job('first')?.requestSlots(1, SMALL);
+    await s.until(() => s.holds('first'));
+    s.link('cut', 'te-1', 'first');
+    await s.pass(180_000);
+    expect(s.holds('first')).to.equal(true);
+    void s.job('second')?.requestSlots(1, SMALL);
+    // Neither hears of the other's end: the job master goes on until its own deadline.
+    s.cluster.links.cut('first:1', 'te-1:1');
+    s.cluster.links.cut('te-1:1', 'first:1');
+    s.cluster.crash(s.taskExecutor);
+    s.link('mend', 'te-1');
+    s.startTaskExecutor();
+    await s.pass(1_000);
+    expect(s.holds('first'), 'it cannot know yet').to.equal(true);
+    await s.until(() => s.holds('second'));
+    expect(s.holds('first')).to.equal(false);
+  });
+});
