@@ -6,6 +6,8 @@ import type {
   InboundRequest,
   MessageChannel,
 } from '../rpc/message-channel.ts';
+import { SilentChannels } from '../rpc/silent-channels.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Mailbox } from '../runtime/mailbox.ts';
 import type { Broadcast } from './broadcast.ts';
@@ -16,8 +18,14 @@ import type { ConnectionRegister, Introduced, WorkerConnection } from './worker-
 /** More events than this wait only when the loop cannot keep up; then new requests are refused. */
 const MOST_WAITING_EVENTS = 100_000;
 
+/** Each has a buffer and a socket; a whole cluster with its clients has fewer. */
+const MOST_CONNECTIONS = 20_000;
+
 /** What the reception needs of the resource manager. */
 export interface ReceptionOptions {
+  readonly clock: Clock;
+  /** Who says nothing for this long is hung up on. */
+  readonly silentMs: number;
   readonly mailbox: Mailbox;
   readonly connections: ConnectionRegister;
   readonly broadcast: Broadcast;
@@ -29,22 +37,32 @@ export interface ReceptionOptions {
   readonly refusal: () => Problem | null;
 }
 
+const NOBODY: ChannelHandler = { onRequest: () => {}, onNotification: () => {}, onClose: () => {} };
+
 /**
  * Takes what comes over connections that others have dialled, one message at a time: answers pings and
  * introductions on leader and standby alike, and hands the rest to the present term, if there is one.
  */
 export class Reception {
   readonly #options: ReceptionOptions;
+  readonly #channels: SilentChannels;
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
+    this.#channels = new SilentChannels(options.clock, options.silentMs);
   }
 
   serve(channel: MessageChannel, role: WorkerConnection['role']): ChannelHandler {
     const { mailbox, connections, term } = this.#options;
+    if (this.#channels.size >= MOST_CONNECTIONS) {
+      channel.close({ code: 'OVERLOADED', detail: `${MOST_CONNECTIONS} connections are open.` });
+      return NOBODY;
+    }
     const connection = connections.add(channel, role);
+    this.#channels.add(channel);
     return {
       onRequest: (request) => {
+        this.#channels.heard(channel);
         if (mailbox.length >= MOST_WAITING_EVENTS) {
           const detail = `${MOST_WAITING_EVENTS} events wait.`;
           return request.fail({ code: 'OVERLOADED', detail, retryAfterMs: 1_000 });
@@ -52,14 +70,17 @@ export class Reception {
         mailbox.post(() => this.#request(connection, request));
       },
       onNotification: (notification) => {
+        this.#channels.heard(channel);
         if (mailbox.length < MOST_WAITING_EVENTS) {
           mailbox.post(() => this.#notification(connection, notification));
         }
       },
-      onClose: () =>
+      onClose: () => {
+        this.#channels.remove(channel);
         mailbox.post(() => {
           if (connections.remove(connection)) term()?.connectionLost(connection);
-        }),
+        });
+      },
     };
   }
 

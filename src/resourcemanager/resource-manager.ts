@@ -107,6 +107,9 @@ export class ResourceManager implements LeaderContender {
       }),
     });
     this.#reception = new Reception({
+      clock: options.clock,
+      // Far longer than whoever lives is silent; a record is removed before.
+      silentMs: 2 * (options.timing.heartbeatTimeoutMs + options.timing.slotLeaseMs),
       mailbox: this.#mailbox,
       connections: this.#connections,
       broadcast: this.#broadcast,

@@ -1,7 +1,7 @@
 import type { Acceptor } from '../rpc/connection.ts';
 import { acceptChannels, type HandshakeContext } from '../rpc/handshake.ts';
 import type { InboundRequest, MessageChannel } from '../rpc/message-channel.ts';
-import type { Timer } from '../runtime/clock.ts';
+import { SilentChannels } from '../rpc/silent-channels.ts';
 
 /** What a job master asks a task executor. */
 export type JobMasterRequest = Extract<
@@ -17,26 +17,22 @@ const MOST_CHANNELS = 10_000;
  */
 export class JobMasterDoor {
   readonly acceptor: Acceptor;
-  readonly #context: HandshakeContext;
-  readonly #idleMs: number;
-  readonly #lastHeardMs = new Map<MessageChannel, number>();
-  #sweep: Timer | null = null;
+  readonly #channels: SilentChannels;
   #closed = false;
 
   constructor(context: HandshakeContext, idleMs: number, onRequest: (request: JobMasterRequest) => void) {
-    this.#context = context;
-    this.#idleMs = idleMs;
+    this.#channels = new SilentChannels(context.clock, idleMs);
     this.acceptor = acceptChannels(context, (channel, hello) => {
       if (this.#closed) channel.close({ code: 'UNAVAILABLE', detail: 'The task executor is going away.' });
       else if (hello.role !== 'job-master')
         channel.close({ code: 'FORBIDDEN', detail: `A task executor is not dialled by a ${hello.role}.` });
-      else if (this.#lastHeardMs.size >= MOST_CHANNELS)
+      else if (this.#channels.size >= MOST_CHANNELS)
         channel.close({ code: 'OVERLOADED', detail: `${MOST_CHANNELS} connections are open.` });
-      else this.#open(channel);
+      else this.#channels.add(channel);
       return {
         onRequest: (request) => this.#receive(channel, request, onRequest),
         onNotification: () => {},
-        onClose: () => this.#lastHeardMs.delete(channel),
+        onClose: () => this.#channels.remove(channel),
       };
     });
   }
@@ -44,16 +40,7 @@ export class JobMasterDoor {
   /** Hangs up on everybody and takes nobody any more. */
   close(): void {
     this.#closed = true;
-    this.#sweep?.cancel();
-    for (const channel of this.#lastHeardMs.keys()) {
-      channel.close({ code: 'UNAVAILABLE', detail: 'The task executor is going away.' });
-    }
-    this.#lastHeardMs.clear();
-  }
-
-  #open(channel: MessageChannel): void {
-    this.#lastHeardMs.set(channel, this.#context.clock.monotonicMs());
-    this.#sweep ??= this.#context.clock.schedule(this.#idleMs, () => this.#closeIdle());
+    this.#channels.close({ code: 'UNAVAILABLE', detail: 'The task executor is going away.' });
   }
 
   #receive(
@@ -61,8 +48,7 @@ export class JobMasterDoor {
     request: InboundRequest,
     onRequest: (request: JobMasterRequest) => void,
   ): void {
-    if (!this.#lastHeardMs.has(channel)) return;
-    this.#lastHeardMs.set(channel, this.#context.clock.monotonicMs());
+    if (!this.#channels.heard(channel)) return;
     if (request.type === 'ping') request.respond({ state: 'worker', epoch: null });
     else if (
       request.type === 'claimSlot' ||
@@ -71,15 +57,5 @@ export class JobMasterDoor {
     )
       onRequest(request);
     else request.fail({ code: 'FORBIDDEN', detail: `A job master may not ask ${request.type} here.` });
-  }
-
-  #closeIdle(): void {
-    this.#sweep = null;
-    const sinceMs = this.#context.clock.monotonicMs() - this.#idleMs;
-    for (const [channel, heardMs] of this.#lastHeardMs) {
-      if (heardMs <= sinceMs) channel.close({ code: 'NO_ANSWER', detail: 'Nothing was heard for long.' });
-    }
-    if (this.#lastHeardMs.size > 0)
-      this.#sweep = this.#context.clock.schedule(this.#idleMs, () => this.#closeIdle());
   }
 }
