@@ -18,7 +18,7 @@ const schema = z.object({
 export type Context = z.infer<typeof schema>;
 
 /** `$XDG_STATE_HOME/quartermaster/contexts`, by default under `~/.local/state`. */
-export function contextFolder(environment: Environment): string {
+function contextFolder(environment: Environment): string {
   const given = environment['XDG_STATE_HOME'];
   const state = given === undefined || given === '' ? join(homedir(), '.local', 'state') : given;
   return join(state, 'quartermaster', 'contexts');

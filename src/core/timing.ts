@@ -34,6 +34,7 @@ export interface Timing {
   readonly graceMs: number;
 }
 
+/** Times that keep to each relation; detection of a silent leader takes 750 ms, the backstop 10 s. */
 export const DEFAULT_TIMING: Timing = {
   leaseTtlSeconds: 10,
   leadershipCheckMs: 125,

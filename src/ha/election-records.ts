@@ -61,14 +61,17 @@ export function parseCandidate(value: string): CandidateValue | null {
   return parse(candidateValue, value);
 }
 
+/** The identity in its key; null for whatever is none. */
 export function parseIdentity(value: string): Identity | null {
   return parse(identity, value);
 }
 
+/** The leader in its record; null for whatever is none. */
 export function parseLeaderRecord(value: string): LeaderRecord | null {
   return parse(leaderRecord, value);
 }
 
+/** The row in a history key; null for whatever is none. */
 export function parseHistoryRow(value: string): HistoryRow | null {
   return parse(historyRow, value);
 }
@@ -79,6 +82,7 @@ export function formatCandidate(value: CandidateValue): string {
   return JSON.stringify({ resourceManagerId: id, address, bootNonce: nonce, version });
 }
 
+/** The value of the identity key. */
 export function formatIdentity(value: Identity): string {
   return JSON.stringify({ clusterId: value.clusterId, generation: value.generation });
 }

@@ -5,7 +5,7 @@ import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
 /** How many terms history keeps. */
-export const HISTORY_ROWS_KEPT = 1_000;
+const HISTORY_ROWS_KEPT = 1_000;
 
 /** etcd takes 128 operations in a transaction; what is left over is the next confirm's. */
 const MOST_CLOSED = 32;

@@ -20,7 +20,7 @@ function reject(sentence: string): never {
  * Refuses what is no unsigned 63 bit number. An encoder would silently turn `undefined` and NaN into 0, and
  * `create == 0` is true of an absent key: a fence that lets everybody pass.
  */
-export function checkInt64(value: bigint, what: string): bigint {
+function checkInt64(value: bigint, what: string): bigint {
   if (typeof value !== 'bigint') reject(`${what} must be a bigint, but is ${String(value)}.`);
   if (value < 0n || value > GREATEST_INT64) reject(`${what} must be within 63 bits, but is ${value}.`);
   return value;

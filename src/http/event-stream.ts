@@ -13,6 +13,7 @@ export interface EventStreamBounds {
   readonly keepAliveMs: number;
 }
 
+/** Enough for every operator and every tool of one cluster. */
 export const DEFAULT_EVENT_STREAM_BOUNDS: EventStreamBounds = {
   mostClients: 256,
   mostUnreadBytes: 1024 * 1024,

@@ -34,7 +34,7 @@ export function withOpenApiRoute(info: DocumentInfo, routes: readonly Route[]): 
 }
 
 /** The OpenAPI 3.1 document of these routes, made of the same schemas that judge what comes in. */
-export function openApiDocument(info: DocumentInfo, routes: readonly Route[]): Json {
+function openApiDocument(info: DocumentInfo, routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method]: operation(route) };

@@ -5,7 +5,7 @@ import { problemOf, sendProblem } from './problem-details.ts';
 import type { Route } from './route.ts';
 
 /** A longer body is refused with `TOO_LARGE`: the largest order has a few hundred bytes. */
-export const MAX_BODY_BYTES = 64 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
 
 /**
  * An express application of these routes. Whatever comes in, it answers, and every failure leaves as a problem:
@@ -34,7 +34,7 @@ export function serveRoutes(routes: readonly Route[], logger: Logger): Express {
 }
 
 /** `/v1/task-executors/{id}` as express writes it. */
-export function expressPath(path: string): string {
+function expressPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 

@@ -20,7 +20,7 @@ export function createWorkerApp(options: WorkerAppOptions): Express {
 }
 
 /** Every route of a task executor. */
-export function workerRoutes({ resourceId, version, state }: WorkerAppOptions): Route[] {
+function workerRoutes({ resourceId, version, state }: WorkerAppOptions): Route[] {
   const info = {
     title: 'Quartermaster task executor',
     version,

@@ -5,7 +5,7 @@ import type { KeyValue } from '../ha/coordination-store.ts';
 import { toJson } from '../rpc/wire-format.ts';
 
 /** How many earlier processes of a name a record remembers, so that they stay superseded over failovers. */
-export const MOST_SUPERSEDED = 16;
+const MOST_SUPERSEDED = 16;
 
 const writtenBy = { leaderSessionId: p.leaderSessionId, generation: p.generation, epoch: p.revision };
 
@@ -61,6 +61,7 @@ function format<Schema extends z.ZodType>(schema: Schema): RecordFormat<z.output
   };
 }
 
+/** How records stand in etcd. */
 export const TASK_EXECUTOR_FORMAT: RecordFormat<TaskExecutorRecord> = format(taskExecutorRecord);
 export const JOB_MASTER_FORMAT: RecordFormat<JobMasterRecord> = format(jobMasterRecord);
 

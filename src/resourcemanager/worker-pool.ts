@@ -12,6 +12,7 @@ export interface WorkerLimits {
   readonly registrationMs: number;
 }
 
+/** Limits for a provider that is given none. */
 export const DEFAULT_WORKER_LIMITS: WorkerLimits = { maximum: 4, idleMs: 60_000, registrationMs: 30_000 };
 
 export interface WorkerPoolSettings extends WorkerLimits {

@@ -27,7 +27,7 @@ export const B: ResourceProfile = { cpuCores: 2, memoryMB: 1_024, extended: {} }
 
 export const JOB = 'job' as JobId;
 export const MASTER = 'master' as JobMasterId;
-export const TOKEN = { generation: 1, epoch: 7n, leaderSessionId: 'session' as LeaderSessionId };
+const TOKEN = { generation: 1, epoch: 7n, leaderSessionId: 'session' as LeaderSessionId };
 
 export type Effect<Type extends SlotManagerEffect['type']> = Extract<SlotManagerEffect, { type: Type }>;
 type Call = Effect<'sendSlotCommands'>;

@@ -16,7 +16,7 @@ import type {
   Resignation,
 } from '../../src/ha/leader-election.ts';
 
-export const TESTING_CLUSTER_ID = 'cluster-id' as ClusterId;
+const TESTING_CLUSTER_ID = 'cluster-id' as ClusterId;
 
 /** A term that serves unless the test says otherwise; its writes are guarded by a real key of the model. */
 export class TestingLeadership implements Leadership {

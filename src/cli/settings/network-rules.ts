@@ -8,7 +8,7 @@ import { hostOf } from './value-schemas.ts';
 const LEAST_SECRET_LENGTH = 16;
 
 /** Whether only processes of this machine reach that host. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

@@ -7,7 +7,7 @@ import { TIMING_SETTINGS } from './timing-settings.ts';
 import { etcdUrls, oneOf, path, positiveNumber, wholeNumber } from './value-schemas.ts';
 
 /** How etcd is reached. */
-export const ETCD_SETTINGS = {
+const ETCD_SETTINGS = {
   etcd: {
     flag: 'etcd',
     placeholder: 'URL,…',

@@ -83,6 +83,7 @@ export function sendClaims(state: PoolState, nowMs: number): void {
   }
 }
 
+/** The answer to a claim: in hand from its send time on, refused, or not known, in which case it is asked again. */
 export function claimAnswered(
   state: PoolState,
   callId: number,
@@ -153,7 +154,7 @@ export function withdrawalOver(state: PoolState, withdrawal: Withdrawal, nowMs: 
 }
 
 /** The allocation has no slot: it is asked for again, unless another grant has come meanwhile. */
-export function askAgain(state: PoolState, allocation: PooledAllocation, nowMs: number): void {
+function askAgain(state: PoolState, allocation: PooledAllocation, nowMs: number): void {
   const { deferred } = allocation;
   state.wait(allocation);
   allocation.deferred = null;

@@ -26,6 +26,7 @@ export function showIfProved(state: PoolState, held: Held, nowMs: number): void 
   state.out.push({ type: 'slotInHand', grant: held.grant });
 }
 
+/** The answer to a renewal: each lease acknowledged counts from its send time, each refused one ends. */
 export function renewalAnswered(
   state: PoolState,
   callId: number,
@@ -95,6 +96,7 @@ export function latch(state: PoolState, lostMs: number, nowMs: number): void {
   expireLeases(state, nowMs);
 }
 
+/** Ends each lease whose last acknowledged renewal was sent too long ago. */
 export function expireLeases(state: PoolState, nowMs: number): void {
   for (const allocation of state.allocations.values()) {
     const { phase } = allocation;

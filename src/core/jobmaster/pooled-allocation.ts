@@ -1,4 +1,4 @@
-import type { AllocationId } from '../ids.ts';
+import { slotKey, type AllocationId } from '../ids.ts';
 import type { LeaseKey, SlotGrant } from '../messages/slots.ts';
 import type { ResourceProfile } from '../resource-profile.ts';
 import type { PeerId } from './slot-pool-events.ts';
@@ -75,5 +75,5 @@ export function leaseKey(grant: SlotGrant): LeaseKey {
 /** The same for the same lease, different for any two leases. */
 export function leaseText(grant: SlotGrant): string {
   const { slotId, grantNumber, instanceId, allocationId } = grant;
-  return `${slotId.resourceId}/${slotId.slotNumber}#${grantNumber}@${instanceId}:${allocationId}`;
+  return `${slotKey(slotId)}#${grantNumber}@${instanceId}:${allocationId}`;
 }

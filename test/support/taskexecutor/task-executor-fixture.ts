@@ -15,7 +15,7 @@ import { TestingJobMaster } from './testing-job-master.ts';
 import { TestingResourceManager, tokenOf } from './testing-resource-manager.ts';
 
 export const PROFILE: ResourceProfile = { cpuCores: 1, memoryMB: 512, extended: {} };
-export const TE_ADDRESS = 'te-1:7000';
+const TE_ADDRESS = 'te-1:7000';
 
 /** A command that asks for a slot for `jm-1` of `job-1`, with what the test changes. */
 export function requestSlot(
