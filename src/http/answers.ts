@@ -119,6 +119,7 @@ const slot = named(
     state: z.enum(['free', 'requested', 'allocated', 'quarantined', 'unknown']),
     allocationId: name.nullable(),
     jobId: name.nullable(),
+    jobMasterId: name.nullable(),
     grantNumber: count.nullable(),
     profile,
     beingFreed: z.boolean(),

@@ -84,6 +84,7 @@ export interface SlotRow {
   readonly state: SlotState;
   readonly allocationId: AllocationId | null;
   readonly jobId: JobId | null;
+  readonly jobMasterId: JobMasterId | null;
   readonly grantNumber: number | null;
   readonly profile: ResourceProfile;
   /** Whether its allocation is being put out by a command, or will be once its task executor can be reached. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { DevRun } from '../support/dev-run.ts';
 import { eventually } from '../support/eventually.ts';
+import { isAlive } from '../support/process-alive.ts';
 
 const QUICK = ['--heartbeat-interval-ms', '200', '--heartbeat-timeout-ms', '1000', '--grace-ms', '1000'];
 
@@ -8,6 +9,13 @@ interface TaskExecutorRow {
   readonly resourceId: string;
   readonly provider: string | null;
   readonly slots: number;
+}
+
+/** Workers outlive the resource manager that started them, so a test that fails must end them itself. */
+function endWorkersOf(log: string): void {
+  for (const [, pid] of log.matchAll(/"worker-process-started".*?"pid":(\d+)/g)) {
+    if (isAlive(Number(pid))) process.kill(Number(pid), 'SIGKILL');
+  }
 }
 
 describe('a resource manager with a worker provider', function () {
@@ -61,6 +69,7 @@ describe('a resource manager with a worker provider', function () {
       await eventually('the idle worker is gone', async () => (await rows())?.length === 0);
       await eventually('its process has ended', () => manager.stderr.includes('"worker-process-ended"'));
     } catch (error) {
+      endWorkersOf(manager.stderr);
       throw new Error(manager.stderr, { cause: error });
     } finally {
       expect((await manager.end('SIGTERM')).code).to.equal(0);
