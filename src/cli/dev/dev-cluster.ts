@@ -4,16 +4,15 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { Timing } from '../../core/timing.ts';
-import { overviewAnswer, probeAnswer } from '../../http/answers.ts';
-import { ClusterClient } from '../client/cluster-client.ts';
 import type { CommandContext } from '../command-context.ts';
 import { writeContextFile } from '../context-file.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
-import { pause } from '../pause.ts';
+import { CANNOT_LISTEN } from '../processes/listen.ts';
 import type { DevValues } from '../settings/dev-settings.ts';
 import { ChildGuard } from './child-guard.ts';
-import { devPlan } from './dev-plan.ts';
+import { devPlan, forgetPlan } from './dev-plan.ts';
 import { DEMO_JOB, devProcesses, type DevProcess } from './dev-processes.ts';
+import { untilUp } from './dev-readiness.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
 import { EtcdWatch } from './etcd-watch.ts';
 import { ProcessSupervisor, type ProcessEnd } from './process-supervisor.ts';
@@ -30,8 +29,7 @@ export interface DevClusterOptions {
 
 const RESTART_DELAY_MS = 1_000;
 const STOP_TIMEOUT_MS = 5_000;
-const START_TIMEOUT_MS = 60_000;
-const POLL_MS = 50;
+const START_ATTEMPTS = 3;
 
 /** One line of a job master: a slot that it got, or lost. */
 const jobLine = z.object({
@@ -59,6 +57,7 @@ export class DevCluster {
   #processes: readonly DevProcess[] = [];
   #folder: string | null = null;
   #contextFile: { remove(): void } | null = null;
+  #isUp = false;
   #refused: QuartermasterError | null = null;
 
   constructor(options: DevClusterOptions) {
@@ -116,12 +115,10 @@ export class DevCluster {
   }
 
   async #start(): Promise<void> {
-    const { context, values, restart, timing } = this.#options;
-    const { devDataDir: dataDir, cluster } = values;
+    const { context, values, restart } = this.#options;
+    const { devDataDir: dataDir } = values;
     this.#folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'quartermaster-dev-')));
     this.#guard = new ChildGuard(dataDir === undefined ? this.#folder : undefined);
-    const counts = { resourceManagers: values.devResourceManagers, taskExecutors: values.devTaskExecutors };
-    const plan = await devPlan(this.#folder, { cluster, ...counts }, context.randomness);
     this.#etcd = await EtcdCluster.start({
       members: values.devEtcdMembers === '3' ? 3 : 1,
       dataDir: dataDir === undefined ? undefined : join(dataDir, 'etcd'),
@@ -130,7 +127,7 @@ export class DevCluster {
     if (this.#stopping.signal.aborted) return;
     const restartDelayMs = restart ? RESTART_DELAY_MS : null;
     this.#etcdWatch = new EtcdWatch(this.#etcd, context.clock, restartDelayMs, this.#options.onEvent);
-    this.#supervisor = new ProcessSupervisor({
+    const supervisor = new ProcessSupervisor({
       clock: context.clock,
       guard: this.#guard,
       restartDelayMs,
@@ -138,72 +135,56 @@ export class DevCluster {
       onStart: (name, pid) => this.#started(name, pid),
       onEnd: (end) => this.#ended(end),
     });
+    this.#supervisor = supervisor;
+    for (let attempt = 1; !this.#stopping.signal.aborted; attempt += 1) {
+      try {
+        return await this.#startProcesses(this.#folder, this.#etcd, supervisor);
+      } catch (error) {
+        // Somebody took a port between our look at it and the process that was to listen there.
+        const portLost = error instanceof QuartermasterError && error.code === 'CONFLICT';
+        if (!portLost || dataDir !== undefined || attempt >= START_ATTEMPTS) throw error;
+        await supervisor.stop(this.#processes.map(({ id }) => id));
+        await forgetPlan(this.#folder);
+      }
+    }
+  }
+
+  async #startProcesses(folder: string, etcd: EtcdCluster, supervisor: ProcessSupervisor): Promise<void> {
+    const { context, values, timing } = this.#options;
+    const { cluster } = values;
+    const counts = { resourceManagers: values.devResourceManagers, taskExecutors: values.devTaskExecutors };
+    const plan = await devPlan(folder, { cluster, ...counts }, context.randomness);
+    this.#held.clear();
+    this.#refused = null;
     this.#processes = devProcesses({
       plan,
       ...counts,
       slots: values.devSlots,
       jobSlots: values.devJobSlots,
-      etcdUrls: this.#etcd.urls,
-      folder: this.#folder,
+      etcdUrls: etcd.urls,
+      folder,
       timing,
       logLevel: values.logLevel,
       environment: context.environment,
       onJobLine: (line) => this.#jobLine(line),
     });
-    for (const { spec } of this.#processes) this.#supervisor.start(spec);
+    for (const { spec } of this.#processes) supervisor.start(spec);
     const resourceManagers = this.processes('resource-manager').map(({ address }) => address);
-    this.#contextFile = writeContextFile(context.environment, {
-      pid: process.pid,
-      cluster,
+    this.#contextFile?.remove();
+    const told = { pid: process.pid, cluster, resourceManagers };
+    this.#contextFile = writeContextFile(context.environment, told);
+    await untilUp({
+      clock: context.clock,
       resourceManagers,
+      expectedSlots: values.devTaskExecutors * values.devSlots,
+      // A job that asks for more than there is waits for slots that somebody adds by hand.
+      missingJobSlots: () =>
+        Math.min(values.devJobSlots, values.devTaskExecutors * values.devSlots) - this.#held.size,
+      refusal: () => this.#refused,
+      lastWords: () => supervisor.lastWords('rm-1'),
+      signal: this.#stopping.signal,
     });
-    await this.#untilUp(resourceManagers);
-  }
-
-  async #untilUp(resourceManagers: readonly string[]): Promise<void> {
-    const { context } = this.#options;
-    const { clock } = context;
-    const { signal } = this.#stopping;
-    const endMs = clock.monotonicMs() + START_TIMEOUT_MS;
-    const client = new ClusterClient({ resourceManagers, timeoutMs: 1_000, clock });
-    try {
-      for (let missing = 'everything'; missing !== ''; ) {
-        await pause(clock, POLL_MS, signal);
-        if (signal.aborted) return;
-        if (this.#refused !== null) throw this.#refused;
-        if (clock.monotonicMs() > endMs) throw startFailure(missing);
-        missing = await this.#missing(client, resourceManagers);
-      }
-    } finally {
-      await client.close();
-    }
-  }
-
-  /** What the cluster still waits for; empty when it is up. */
-  async #missing(client: ClusterClient, resourceManagers: readonly string[]): Promise<string> {
-    const { devTaskExecutors, devSlots, devJobSlots } = this.#options.values;
-    const overview = await client.read('/v1/overview', overviewAnswer).catch(() => null);
-    if (overview === null) return 'a leader';
-    const ready = await Promise.all(resourceManagers.map((address) => this.#isReady(address)));
-    const unready = resourceManagers[ready.indexOf(false)];
-    if (unready !== undefined) return `the resource manager at ${unready}`;
-    if (overview.slots.total < devTaskExecutors * devSlots) return 'the task executors';
-    // A job that asks for more than there is waits for slots that somebody adds by hand.
-    const wanted = Math.min(devJobSlots, devTaskExecutors * devSlots);
-    return this.#held.size < wanted ? `the slots of the job (${this.#held.size} of ${wanted})` : '';
-  }
-
-  async #isReady(address: string): Promise<boolean> {
-    const { clock } = this.#options.context;
-    const client = new ClusterClient({ resourceManagers: [address], timeoutMs: 1_000, clock });
-    try {
-      await client.read('/readyz', probeAnswer);
-      return true;
-    } catch {
-      return false;
-    } finally {
-      await client.close();
-    }
+    this.#isUp = true;
   }
 
   #started(name: string, pid: number): void {
@@ -213,7 +194,7 @@ export class DevCluster {
   #ended({ name, pid, code, signal, restartInMs }: ProcessEnd): void {
     this.#restarting.add(name);
     if (name === DEMO_JOB) this.#held.clear();
-    if (code === EXIT_CODES.wrongUsage) this.#refused = refusal(name, this.#supervisor?.lastWords(name));
+    if (!this.#isUp) this.#refused ??= startRefusal(name, code, this.#supervisor?.lastWords(name));
     const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
     const next = restartInMs === null ? 'and stays down' : 'and is started again in a second';
     this.#options.onEvent(`${name}, process ${pid}, ${how} ${next}`);
@@ -236,12 +217,11 @@ export class DevCluster {
   }
 }
 
-function startFailure(missing: string): QuartermasterError {
-  const detail = `The cluster is not up after ${START_TIMEOUT_MS / 1_000} s: it waits for ${missing}.`;
-  return new QuartermasterError({ code: 'UNAVAILABLE', detail });
-}
-
-function refusal(name: string, words = ''): QuartermasterError {
-  const detail = `${name} refuses to start: ${words.split('\n').at(-1) ?? ''}`;
-  return new QuartermasterError({ code: 'INVALID', detail });
+/** Why a process that has just ended cannot be started at all; null when it may be tried again. */
+function startRefusal(name: string, code: number | null, words = ''): QuartermasterError | null {
+  const last = words.split('\n').at(-1) ?? '';
+  const detail = `${name} cannot start: ${last.replace(/^quartermaster: /, '')}`;
+  if (code === EXIT_CODES.wrongUsage) return new QuartermasterError({ code: 'INVALID', detail });
+  if (last.includes(CANNOT_LISTEN)) return new QuartermasterError({ code: 'CONFLICT', detail });
+  return null;
 }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
@@ -48,4 +48,9 @@ export async function devPlan(
   };
   await writeFile(file, JSON.stringify(plan));
   return plan;
+}
+
+/** Takes the plan away, so that the next one has other ports. */
+export function forgetPlan(folder: string): Promise<void> {
+  return rm(join(folder, PLAN_FILE), { force: true });
 }

@@ -8,6 +8,9 @@ const SENTENCES: Readonly<Record<string, string>> = {
   EACCES: 'this user may not listen there',
 };
 
+/** How the sentence begins that says why there is no listener. */
+export const CANNOT_LISTEN = 'Nobody can listen at';
+
 /**
  * Takes connections at `host:port` and resolves to the address with the port that was given for 0. Rejects with
  * `CONFLICT` when that cannot be done.
@@ -16,7 +19,7 @@ export async function listen(server: Server, address: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => {
       const why = SENTENCES[error.code ?? ''] ?? error.message;
-      const detail = `Nobody can listen at ${address}: ${why}.`;
+      const detail = `${CANNOT_LISTEN} ${address}: ${why}.`;
       reject(new QuartermasterError({ code: 'CONFLICT', detail }, { cause: error }));
     };
     server.once('error', fail);

@@ -12,6 +12,9 @@ import { profileOf, type JobMasterValues } from '../settings/worker-settings.ts'
 import { journalAt } from './file-journal.ts';
 import { startProcess } from './process-run.ts';
 
+/** How long task executors and leader may take to hear of the end; what they have not heard of then lapses. */
+const CLOSE_TIMEOUT_MS = 3_000;
+
 /**
  * Runs a job that asks for slots, prints each grant and each end of a lease as a JSON line, and asks for another
  * slot in place of one that it has lost. A signal ends it: it releases what it holds. Rejects with what ended
@@ -51,7 +54,7 @@ export async function runJobMaster(context: CommandContext, values: JobMasterVal
     run.gather(values.slots);
     await Promise.race([interrupted, ended, run.failed]);
   } finally {
-    await job.close();
+    await job.close({ timeoutMs: CLOSE_TIMEOUT_MS });
   }
 }
 
