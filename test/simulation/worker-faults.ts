@@ -43,6 +43,8 @@ export class WorkerFaults {
       () => this.#cut(),
       () => this.#cut(),
       () => this.#rackCutOff(),
+      () => this.#cutFromItsSlots(),
+      () => this.#cutFromItsSlots(),
     ];
     this.#faults = calm ? others : [...others, ...workers];
   }
@@ -197,6 +199,22 @@ export class WorkerFaults {
     if (from === to) return null;
     this.#cutBetween([from], [to], randomness.fraction() < 0.7, 30_000);
     return 'cut between two processes';
+  }
+
+  /** For about as long as a lease lasts without renewal. */
+  #cutFromItsSlots(): string | null {
+    const { jobMasters, taskExecutors } = this.#world.cluster;
+    const holders = [...jobMasters.values()].flatMap((running) =>
+      (running.endpoint.job?.slots ?? []).map((slot) => ({
+        holder: running.address,
+        owner: taskExecutors.get(slot.slotId.resourceId)?.address,
+      })),
+    );
+    if (holders.length === 0) return null;
+    const { holder, owner } = this.#pick(holders);
+    if (owner === undefined) return null;
+    this.#cutBetween([holder], [owner], true, 70_000);
+    return 'job master cut off from its slot';
   }
 
   /** Task executor and job masters reach each other, but no resource manager. */
