@@ -41,6 +41,14 @@ describe('the command line', () => {
     ['forget', 'x', '--kind', 'fish', '--resource-managers', '127.0.0.1:1'],
     ['status', '--resource-managers', 'nowhere'],
     ['status'],
+    ['resource-manager', '--slot-renewal-ms', '20000'],
+    ['resource-manager', '--etcd', 'http://10.0.0.1:2379'],
+    ['resource-manager', '--listen', '0.0.0.0:0', '--advertise', 'rm1.example:7070'],
+    ['task-executor'],
+    ['task-executor', '--resource-managers', '127.0.0.1:1', '--slots', 'many'],
+    ['job-master', '--resource-managers', 'rm1.example:7070'],
+    ['dev', '--etcd-members', '2'],
+    ['dev', '--silence-ms', '5000'],
   ]) {
     it(`ends "${argv.join(' ')}" with 64 and says why on standard error only`, async () => {
       expect(await runProgram(argv, context())).to.equal(64);
