@@ -1,7 +1,7 @@
 # `make run` and `make test` work in a fresh clone: each target installs what it needs. GNU make 3.81 or later.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate build lint format clean etcd
+.PHONY: help run test coverage simulate build lint format clean etcd
 
 NPM := npm --no-update-notifier
 INSTALLED := node_modules/.installed
@@ -9,6 +9,7 @@ INSTALLED := node_modules/.installed
 help:
 	@echo 'make run [ARGS=...]  a whole cluster on this machine: etcd, resource managers, workers, a job'
 	@echo 'make test            build, format and lint checks, all tests'
+	@echo 'make coverage        which lines the unit tests run'
 	@echo 'make simulate        many seeds of the simulator: SEEDS=n, FROM=n, SEED=n, SCENARIO=name, TRACE=file'
 	@echo 'make build           compile into dist'
 	@echo 'make lint            check the code'
@@ -34,6 +35,9 @@ run: build etcd
 test:
 	@$(MAKE) --no-print-directory build etcd || { echo '0 passed, 1 failed'; exit 1; }
 	@node dist/test/run-all.js
+
+coverage: build
+	@node_modules/.bin/c8 --include 'dist/src/**' --reporter text --temp-directory node_modules/.coverage node_modules/.bin/mocha --reporter dot 'dist/test/unit/**/*.test.js'
 
 simulate: build
 	@node dist/test/simulation/simulate.js
