@@ -24,8 +24,8 @@ class Scenario {
     await this.until(() => this.job('first') !== null && this.job('second') !== null);
   }
 
-  startTaskExecutor(): void {
-    this.cluster.startTaskExecutor('te-1', [SMALL], { forgetful: true });
+  startTaskExecutor(name = 'te-1'): void {
+    this.cluster.startTaskExecutor('te-1', [SMALL], { forgetful: true, name });
   }
 
   job(name: string): JobMaster | null {
@@ -87,5 +87,30 @@ describe('a task executor without a state file, cut off with its job master', ()
     expect(s.holds('first'), 'it cannot know yet').to.equal(true);
     await s.until(() => s.holds('second'));
     expect(s.holds('first')).to.equal(false);
+  });
+});
+
+describe('two task executor processes with one id', () => {
+  it('end in the newer one alone, and its slot in one hand again', async () => {
+    const s = new Scenario();
+    await s.start();
+    void s.job('first')?.requestSlots(1, SMALL);
+    await s.until(() => s.holds('first'));
+    // The older one hears nothing of it, and goes on to renew for a while.
+    s.link('cut', 'te-1');
+    s.startTaskExecutor('te-1-twin');
+    void s.job('second')?.requestSlots(1, SMALL);
+    const { clock, timing } = s.cluster;
+    await clock.advance(5_000);
+    expect(s.holds('second'), 'the newer one waits out a lease of the older').to.equal(false);
+    s.link('mend', 'te-1');
+    await clock.until(() => s.cluster.fatal.some((text) => text.startsWith('te-1: SUPERSEDED')));
+    // With one id on two machines leases are unique for each process only, until the last of the older has run out.
+    await clock.advance(timing.slotLeaseMs);
+    await s.until(() => s.holds('second'));
+    expect(s.holds('first')).to.equal(false);
+    await s.pass(30_000);
+    expect(s.cluster.fatal).to.have.length(1);
+    expect(s.holds('second')).to.equal(true);
   });
 });
