@@ -260,6 +260,11 @@ export class ResourceManager implements LeaderContender {
       workerProvider,
       workerLimits: this.#options.workerLimits ?? DEFAULT_WORKER_LIMITS,
       mintWorkerName: () => `${workerProvider?.name ?? 'worker'}-${randomness.uuid()}` as ResourceId,
+      resourceManagers: () => {
+        const own = this.#options.address;
+        const others = this.#election.view.candidates.map(({ address }) => address);
+        return [own, ...others.filter((address) => address !== own)];
+      },
       onServingAgain: () => this.#broadcast.announceAll(),
     });
   }

@@ -49,6 +49,8 @@ export interface TermOptions {
   readonly workerProvider: WorkerProvider | null;
   readonly workerLimits: WorkerLimits;
   readonly mintWorkerName: () => ResourceId;
+  /** Addresses of all resource managers, this one first. */
+  readonly resourceManagers: () => readonly string[];
   /** A doubt of its leadership has been cleared: what was held back meanwhile may be told. */
   readonly onServingAgain: () => void;
 }
@@ -131,6 +133,7 @@ export class Term implements TermContext {
 
   #workerControl(): WorkerControl | null {
     const { workerProvider: provider, workerLimits: limits, mintWorkerName: mintName } = this.#options;
+    const { resourceManagers } = this.#options;
     if (provider === null) return null;
     const { driver } = this;
     return new WorkerControl({
@@ -140,6 +143,7 @@ export class Term implements TermContext {
       keeper: this.#taskExecutorRecords,
       driver,
       mintName,
+      resourceManagers,
     });
   }
 

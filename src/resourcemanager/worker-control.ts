@@ -15,6 +15,8 @@ export interface WorkerControlOptions {
   readonly keeper: RecordKeeper<ResourceId, TaskExecutorRecord>;
   readonly driver: SlotManagerDriver;
   readonly mintName: () => ResourceId;
+  /** Addresses of all resource managers, this one first. */
+  readonly resourceManagers: () => readonly string[];
 }
 
 /**
@@ -132,12 +134,12 @@ export class WorkerControl {
   }
 
   #start({ resourceId, profile }: Extract<WorkerPoolEffect, { type: 'start' }>): void {
-    const { context, provider } = this.#options;
+    const { context, provider, resourceManagers } = this.#options;
     if (!context.mayServe()) {
       return this.#tell({ type: 'failed', resourceId, detail: 'leadership is being checked' });
     }
     try {
-      provider.startWorker({ resourceId, profile });
+      provider.startWorker({ resourceId, profile, resourceManagers: resourceManagers() });
     } catch (error) {
       return this.#tell({ type: 'failed', resourceId, detail: String(error) });
     }

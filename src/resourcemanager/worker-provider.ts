@@ -5,6 +5,8 @@ import type { ResourceProfile } from '../core/resource-profile.ts';
 export interface WorkerSpec {
   readonly resourceId: ResourceId;
   readonly profile: ResourceProfile;
+  /** Addresses of those in line, so that it finds a leader even when the one that starts it dies at once. */
+  readonly resourceManagers: readonly string[];
 }
 
 /** What a provider tells; in turns of its own, at any time after `startWorker`. */

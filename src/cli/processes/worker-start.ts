@@ -41,7 +41,7 @@ function workerCommand(
   context: CommandContext,
   values: ResourceManagerValues,
   address: string,
-  { resourceId, profile }: WorkerSpec,
+  { resourceId, profile, resourceManagers }: WorkerSpec,
 ): WorkerCommand {
   const extended = Object.entries(profile.extended).map(([name, amount]) => `${name}=${amount}`);
   const times = Object.entries(TIMING_SETTINGS).map(
@@ -54,7 +54,7 @@ function workerCommand(
       `--provider=${PROCESS_PROVIDER}`,
       `--id=${resourceId}`,
       `--cluster=${values.cluster}`,
-      `--resource-managers=${address}`,
+      `--resource-managers=${resourceManagers.join(',')}`,
       `--listen=${address.slice(0, address.lastIndexOf(':'))}:0`,
       `--slots=${values.workerSlots}`,
       `--cpu=${profile.cpuCores}`,

@@ -42,6 +42,7 @@ describe('the provider that starts workers as processes', () => {
     provider.startWorker({
       resourceId: name as ResourceId,
       profile: { cpuCores: 1, memoryMB: 1, extended: {} },
+      resourceManagers: ['127.0.0.1:1'],
     });
   }
 

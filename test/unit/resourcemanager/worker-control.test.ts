@@ -5,6 +5,7 @@ import type {
   WorkerProvider,
   WorkerSpec,
 } from '../../../src/resourcemanager/worker-provider.ts';
+import { candidate } from '../../support/testing-leader-election.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { SMALL } from '../../support/testing-worker.ts';
 
@@ -63,6 +64,14 @@ describe('workers on demand', () => {
       provider: 'process',
       epoch: token.epoch.toString(),
     });
+  });
+
+  it('are told of every resource manager, so that they outlive the one that starts them', async () => {
+    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
+    bench.election.setCandidates([candidate('rm-1', 'rm-1:1'), candidate('rm-2', 'rm-2:1')]);
+    await jobMaster.requestSlots(token, ['a-1']);
+    await bench.clock.until(() => workerProvider.started.length > 0);
+    expect(workerProvider.started[0]?.resourceManagers).to.deep.equal(['rm-1:1', 'rm-2:1']);
   });
 
   it('serve the request once they have registered, and know of no process before them', async () => {
