@@ -74,6 +74,31 @@ describe('workers on demand', () => {
     expect(workerProvider.started[0]?.resourceManagers).to.deep.equal(['rm-1:1', 'rm-2:1']);
   });
 
+  it('are started once when the answer to the write of their record is lost', async () => {
+    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
+    const { taskExecutors } = bench.keys;
+    bench.etcd.loseAnswer({
+      where: (request) =>
+        request.method === 'transact' &&
+        request.transaction.success.some(({ type, key }) => type === 'put' && key.startsWith(taskExecutors)),
+    });
+    await jobMaster.requestSlots(token, ['a-1']);
+    await bench.clock.until(() => workerProvider.started.length > 0);
+    expect(bench.logger.of('worker-given-up')).to.have.length(0);
+  });
+
+  it('are not started while the leader is suspended, though their record stands', async () => {
+    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
+    const { leadership } = bench.election;
+    if (leadership === null) throw new Error('nobody leads');
+    leadership.beforeWrite = () => {
+      leadership.serving = false;
+    };
+    await jobMaster.requestSlots(token, ['a-1']);
+    await bench.clock.until(() => bench.logger.of('worker-given-up').length > 0);
+    expect(workerProvider.started).to.have.length(0);
+  });
+
   it('serve the request once they have registered, and know of no process before them', async () => {
     const { bench, workerProvider, token, jobMaster } = await withoutSlots();
     await jobMaster.requestSlots(token, ['a-1']);
@@ -146,6 +171,20 @@ describe('workers on demand', () => {
       await bench.clock.advance(5_000);
     }
     expect(commands()).to.include('stop');
+  });
+
+  it('are left alone by a new term that has not heard of them yet, when they had registered before', async () => {
+    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
+    await jobMaster.requestSlots(token, ['a-1']);
+    await bench.clock.until(() => workerProvider.started.length > 0);
+    const worker = await bench.taskExecutor(workerProvider.started[0]?.resourceId ?? '');
+    worker.provider = 'process';
+    worker.grants();
+    await worker.register(token);
+    bench.election.revoke();
+    bench.election.lead();
+    await bench.clock.advance(10_000);
+    expect(workerProvider.stopped).to.deep.equal([]);
   });
 
   it('are given up when a former leader recorded them in vain', async () => {

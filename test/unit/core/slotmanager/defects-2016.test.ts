@@ -53,6 +53,18 @@ describe('SlotManager: defects of 2016 that must not come back', () => {
     expect(bench.states()).to.deep.equal(['a/0 unknown r', 'b/0 requested r']);
   });
 
+  it('a request whose TE cannot be reached was lost: so it is not when its command had not left yet', () => {
+    bench.register('a', [slot(0, N), slot(1, N)]);
+    bench.request('r1');
+    bench.request('r2');
+    bench.register('b', [slot(0, N), slot(1, N)]);
+    bench.unreachable('a');
+    expect(bench.states().filter((state) => state.startsWith('b/'))).to.have.members([
+      'b/0 requested r1',
+      'b/1 requested r2',
+    ]);
+  });
+
   it('a waiting request that a report shows as already in use got a second slot: it is fulfilled by that slot', () => {
     bench.request('r');
     bench.register('te', [slot(0, N), slot(1, N, 'r', { state: 'granted', grantNumber: 7 })]);
