@@ -104,6 +104,25 @@ describe('election over a store that loses calls and answers', () => {
     expect(record?.version).to.equal(1n);
   });
 
+  it('goes on asking when copies of the confirm have run into their deadline and the record is absent', async () => {
+    const { etcd, scene, clock } = simulated;
+    const held = Array.from({ length: 30 }, () =>
+      etcd.holdBack({ client: 'rm-1', where: simulated.writes(scene.keys.leader) }),
+    );
+    const { contender } = await scene.join('rm-1');
+    await scene.until('copies were sent', () => held[20]!.arrived);
+    expect(clock.monotonicMs(), 'the first has run into its deadline').to.be.above(1_000);
+    expect(await scene.range(scene.keys.leader)).to.deep.equal([]);
+    expect(contender.calls).to.deep.equal(['grant']);
+    held[0]!.commit();
+    await scene.until('a later copy says that it is done', () => contender.leadership !== null);
+    expect(contender.calls[1]).to.equal('confirmed');
+    expect(contender.grants).to.have.length(1);
+    for (const copy of held) copy.commit();
+    const [record] = await scene.range(scene.keys.leader);
+    expect(record?.version).to.equal(1n);
+  });
+
   it('never overwrites the record of a later leader by a confirm that was held back', async () => {
     const { etcd, scene, clock } = simulated;
     const held = Array.from({ length: 40 }, () =>
