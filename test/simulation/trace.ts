@@ -11,7 +11,7 @@ export class Trace {
   count = 0;
 
   /** Keeps the last `most` lines; the hash covers all of them. */
-  constructor(clock: VirtualClock, most = 20_000) {
+  constructor(clock: VirtualClock, most = 200_000) {
     this.#clock = clock;
     this.#most = most;
   }

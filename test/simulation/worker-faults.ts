@@ -137,7 +137,10 @@ export class WorkerFaults {
     const [name, running] = this.#pick([...cluster.jobMasters]);
     if (!running.process.alive) return null;
     cluster.crash(running);
-    this.#later(10, 60_000, () => this.#world.startJobMaster(name));
+    this.#later(10, 60_000, () => {
+      // A second job master may have been started under that name meanwhile.
+      if (cluster.jobMasters.get(name)?.process.alive !== true) this.#world.startJobMaster(name);
+    });
     return 'crash of a job master';
   }
 
