@@ -6,8 +6,8 @@ import { defineClientCommand } from './client-command.ts';
 
 /** One leader, for people. */
 export function describeLeader(leader: Leader): string {
-  const { resourceManagerId, address, generation, epoch, leaderSessionId } = leader;
-  return `${resourceManagerId}  ${address}  term ${generation}-${epoch}  session ${leaderSessionId}`;
+  const { resourceManagerId, address, generation, epoch } = leader;
+  return `${resourceManagerId}  ${address}  term ${generation}-${epoch}`;
 }
 
 /** `quartermaster leader`. */
@@ -21,7 +21,7 @@ export function leaderCommand(context: CommandContext): Command {
     run: async ({ client, values, options, show }) => {
       if (options['watch'] !== true) {
         const leader = await client.read('/v1/leader', leaderAnswer);
-        return show(leader, () => describeLeader(leader));
+        return show(leader, () => `${describeLeader(leader)}  session ${leader.leaderSessionId}`);
       }
       await watchLeader({
         resourceManagers: values.resourceManagers,

@@ -17,7 +17,7 @@ export function slotsCommand(context: CommandContext): Command {
       const slots = await client.readAll('/v1/slots', slotsAnswer, (page) => page.slots);
       show({ slots }, () =>
         formatTable(
-          ['SLOT', 'STATE', 'JOB', 'ALLOCATION', 'GRANT', 'CPU', 'MEMORY MB', 'EXTENDED'],
+          ['SLOT', 'STATE', 'JOB', 'ALLOCATION', 'GRANT', 'CPU', 'MB', 'EXTENDED'],
           slots.map((slot) => [
             `${slot.resourceId}/${slot.slotNumber}`,
             slot.state,
@@ -47,6 +47,7 @@ const termEnd = z.object({
 });
 
 const mostTerms = wholeNumber(1, 1_000);
+const DEFAULT_TERMS = 20;
 
 /** `quartermaster history`. */
 export function historyCommand(context: CommandContext): Command {
@@ -54,9 +55,12 @@ export function historyCommand(context: CommandContext): Command {
     name: 'history',
     summary: 'Lists the terms of office, the newest first: who led, and why it ended',
     examples: ['history', 'history --limit 100 --json'],
-    options: (command) => command.option('--limit <N>', 'most terms to show, 1 to 1000', '20'),
+    notes:
+      'BY is who wrote the end down. What it knew is shown when that is somebody else; --json has it always.',
+    options: (command) =>
+      command.option('--limit <N>', `most terms to show, 1 to 1000 (default: ${DEFAULT_TERMS})`),
     run: async ({ client, options, show }) => {
-      const limit = mostTerms.safeParse(options['limit']);
+      const limit = mostTerms.safeParse(options['limit'] ?? DEFAULT_TERMS);
       if (!limit.success) {
         const detail = `--limit ${limit.error.issues[0]?.message ?? 'is wrong'}.`;
         throw new QuartermasterError({ code: 'INVALID', detail });
@@ -64,7 +68,7 @@ export function historyCommand(context: CommandContext): Command {
       const history = await client.readAll('/v1/history', historyAnswer, (page) => page.history, limit.data);
       show({ history }, () =>
         formatTable(
-          ['TERM', 'RESOURCE MANAGER', 'CONFIRMED AT', 'ENDED AT', 'WHY', 'EVIDENCE', 'WRITTEN BY'],
+          ['TERM', 'LEADER', 'CONFIRMED AT', 'ENDED AT', 'BY', 'WHY'],
           history.map((row) => {
             const end = termEnd.safeParse(row['ended']);
             return [
@@ -72,7 +76,7 @@ export function historyCommand(context: CommandContext): Command {
               text(row['resourceManagerId']),
               row['neverConfirmed'] === true ? 'never' : text(row['confirmedAt']),
               ...(end.success
-                ? [end.data.at, end.data.reason, end.data.evidence, end.data.by].map(cell)
+                ? [cell(end.data.at), cell(end.data.by), why(end.data, row['resourceManagerId'])]
                 : []),
             ];
           }),
@@ -80,6 +84,11 @@ export function historyCommand(context: CommandContext): Command {
       );
     },
   });
+}
+
+/** Who ends its own term knows why; what others say of it stands on their evidence. */
+function why({ reason, evidence, by }: z.output<typeof termEnd>, leader: unknown): string {
+  return by === leader || evidence === undefined ? cell(reason) : `${cell(reason)}: ${evidence}`;
 }
 
 /** Whatever stands in a record that others write, on one line. */

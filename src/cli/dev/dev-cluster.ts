@@ -81,11 +81,9 @@ export class DevCluster {
       .map(({ id, address }) => ({ id, address: address ?? '', pid: this.#supervisor?.pid(id) ?? null }));
   }
 
-  /** Slots that the job holds, `te-1/0 (grant 17)`. */
+  /** Slots that the job holds, `te-1/0`. */
   get heldSlots(): string[] {
-    return [...this.#held.values()]
-      .map((line) => `${line.resourceId}/${line.slotNumber} (grant ${line.grantNumber})`)
-      .toSorted();
+    return [...this.#held.values()].map((line) => `${line.resourceId}/${line.slotNumber}`).toSorted();
   }
 
   /** Resolves when all is up: a leader, every worker registered, the job's slots granted. Rejects with why not. */

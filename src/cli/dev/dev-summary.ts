@@ -52,19 +52,19 @@ function slotsLine(dev: DevCluster): string {
   const held = dev.heldSlots;
   return held.length === 0
     ? 'No job holds a slot.'
-    : `Job ${DEMO_JOB} holds ${held.length} slots: ${held.join(', ')}`;
+    : `Job ${DEMO_JOB} holds ${held.length} ${held.length === 1 ? 'slot' : 'slots'}: ${held.join(', ')}`;
 }
 
 function tryLines(cluster: string, dev: DevCluster, leader: Leader | null): string[] {
-  const etcdctl = `ETCDCTL_API=3 etcdctl --endpoints=${dev.etcdUrls.join(',')}`;
-  const program = `node ${process.argv[1] ?? 'dist/src/cli/main.js'}`;
   const leaderPid = dev.processes('resource-manager').find(({ id }) => id === leader?.resourceManagerId)?.pid;
   return [
-    `${etcdctl} elect -l /quartermaster/${cluster}/election`,
-    `${etcdctl} get --prefix /quartermaster/${cluster}/`,
-    `${etcdctl} lease list`,
+    `export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=${dev.etcdUrls.join(',')}`,
+    `etcdctl elect -l /quartermaster/${cluster}/election`,
+    `etcdctl get --prefix /quartermaster/${cluster}/`,
+    'etcdctl lease list',
+    `alias quartermaster='node ${process.argv[1] ?? 'dist/src/cli/main.js'}'`,
     ...['status', 'slots', 'leader --watch', 'step-down', 'task-executor', 'job-master --slots 3'].map(
-      (command) => `${program} ${command}`,
+      (command) => `quartermaster ${command}`,
     ),
     ...(typeof leaderPid === 'number' ? [`kill -9 ${leaderPid}`] : []),
   ];
