@@ -36,22 +36,29 @@ export function writeContextFile(environment: Environment, context: Context): { 
 
 /**
  * The cluster that a `dev` of this user keeps running, as settings; null when there is none. Throws `INVALID`
- * when there are several and `cluster` does not choose one. Files of processes that are gone are removed.
+ * when there are several and `cluster` does not choose one, and when there are some but not that one. Files of
+ * processes that are gone are removed.
  */
 export function readContextFile(environment: Environment, cluster: string | null): SettingsFile | null {
   const folder = contextFolder(environment);
-  const found = list(folder).filter(({ context }) => cluster === null || context.cluster === cluster);
+  const running = list(folder).map(({ path, context }) => ({ path, ...context }));
+  const found = running.filter((each) => cluster === null || each.cluster === cluster);
   const [first, second] = found;
-  if (first === undefined) return null;
+  if (first === undefined) {
+    if (running.length === 0) return null;
+    const names = [...new Set(running.map((each) => each.cluster))].join(', ');
+    const detail = `No cluster ${cluster} runs here, only ${names}. Elsewhere it takes --resource-managers.`;
+    throw new QuartermasterError({ code: 'INVALID', detail });
+  }
   if (second !== undefined) {
-    const names = found.map(({ context }) => `${context.cluster} (process ${context.pid})`).join(', ');
+    const names = found.map((each) => `${each.cluster} (process ${each.pid})`).join(', ');
+    const flags = cluster === null ? '--cluster or --resource-managers' : '--resource-managers';
     throw new QuartermasterError({
       code: 'INVALID',
-      detail: `Several clusters run here: ${names}. Say which with --cluster or --resource-managers.`,
+      detail: `Several clusters run here: ${names}. Say which with ${flags}.`,
     });
   }
-  const { resourceManagers } = first.context;
-  return { path: first.path, values: { cluster: first.context.cluster, resourceManagers } };
+  return { path: first.path, values: { cluster: first.cluster, resourceManagers: first.resourceManagers } };
 }
 
 function list(folder: string): { path: string; context: Context }[] {

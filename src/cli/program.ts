@@ -35,7 +35,8 @@ function sentenceOf(error: unknown): string {
 export function buildProgram(context: CommandContext): Command {
   const program = new Command('quartermaster')
     .description('A high-availability resource manager: one elected leader, fenced slots, backed by etcd')
-    .version(readVersion())
+    .version(readVersion(), '-V, --version', 'show the version')
+    .helpCommand('help [COMMAND]', 'Shows the help of a command')
     .addHelpText(
       'after',
       `
@@ -45,7 +46,8 @@ Examples:
   $ quartermaster COMMAND --help           flags and examples of a command
 
 Settings come from flags, then QUARTERMASTER_… variables, then --config FILE.
-Exit codes: 0 done, 1 failed, 2 no leader or not reachable, 3 a guarantee is violated, 64 wrong usage.`,
+Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
+3 a guarantee is violated, 64 wrong usage.`,
     );
   const groups: Readonly<Record<string, readonly Command[]>> = {
     'Run:': [
@@ -66,10 +68,18 @@ Exit codes: 0 done, 1 failed, 2 no leader or not reachable, 3 a guarantee is vio
     for (const command of commands) program.addCommand(command.helpGroup(heading));
   }
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => context.print(text.trimEnd()),
-      writeErr: (text) => context.warn(text.trimEnd()),
-    });
+    command
+      .exitOverride()
+      .helpOption('-h, --help', 'show this help')
+      .configureOutput({
+        writeOut: (text) => context.print(text.trimEnd()),
+        writeErr: (text) => context.warn(text.trimEnd()),
+        // Commander's own complaints look like all others.
+        outputError: (text, write) => write(text.replace(/^error: /, 'quartermaster: ')),
+      });
+  }
+  for (const command of program.commands) {
+    command.showHelpAfterError(`(quartermaster ${command.name()} --help says more)`);
   }
   return program.showHelpAfterError('(quartermaster --help says more)');
 }

@@ -46,7 +46,10 @@ export function forgetCommand(context: CommandContext): Command {
     run: async ({ client, args, options, show }) => {
       const id = checkedName(args[0]);
       const kind = await forget(client, id, options['kind']);
-      show({ id, kind, forgotten: true }, () => `The ${kind} ${id} is forgotten.`);
+      show(
+        { id, kind, forgotten: true },
+        () => `The ${kind === 'task-executor' ? 'task executor' : 'job'} ${id} is forgotten.`,
+      );
     },
   });
 }
@@ -56,7 +59,7 @@ type Kind = 'task-executor' | 'job-master';
 async function forget(client: ClusterClient, id: string, kind: unknown): Promise<Kind> {
   const kinds: readonly Kind[] = ['task-executor', 'job-master'];
   const wanted = kinds.filter((each) => kind === undefined || kind === each);
-  let unknown: unknown = null;
+  let unknown: QuartermasterError | null = null;
   for (const each of wanted) {
     try {
       await client.order('DELETE', `/v1/${each}s/${encodeURIComponent(id)}`);
@@ -68,7 +71,9 @@ async function forget(client: ClusterClient, id: string, kind: unknown): Promise
   }
   if (unknown === null)
     throw new QuartermasterError({ code: 'INVALID', detail: '--kind must be task-executor or job-master.' });
-  throw unknown as Error;
+  if (wanted.length === 1) throw unknown;
+  const detail = `There is neither a task executor nor a job ${id}.`;
+  throw new QuartermasterError({ code: unknown.code, detail });
 }
 
 const POLL_MS = 20;

@@ -220,6 +220,11 @@ describe('the settings', () => {
     writeContextFile(environment, { pid: process.ppid, cluster: 'two', resourceManagers: ['127.0.0.1:3'] });
     expect(refusal(() => read(JOB_MASTER_SETTINGS, []))).to.contain('Several clusters run here: one');
     expect(read(JOB_MASTER_SETTINGS, ['--cluster', 'two']).resourceManagers).to.deep.equal(['127.0.0.1:3']);
+    const elsewhere = refusal(() => read(JOB_MASTER_SETTINGS, ['--cluster', 'three']));
+    expect(elsewhere).to.contain('No cluster three runs here, only one, two.');
+    writeContextFile(environment, { pid: process.ppid, cluster: 'one', resourceManagers: ['127.0.0.1:4'] });
+    const twice = refusal(() => read(JOB_MASTER_SETTINGS, ['--cluster', 'one']));
+    expect(twice).to.contain('Say which with --resource-managers.');
   });
 });
 
