@@ -15,7 +15,10 @@ export function probeRoutes(view: ResourceManagerView): Route[] {
   const demand = (held: boolean, response: Response, code: ProblemCode, what: string): void => {
     const { resourceManagerId, state } = view.status();
     if (held) return holds(response);
-    throw new QuartermasterError({ code, detail: `${resourceManagerId} is ${state}, not ${what}.` });
+    throw new QuartermasterError({
+      code,
+      detail: `${resourceManagerId} is ${state === 'standby' ? 'a standby' : state}, not ${what}.`,
+    });
   };
   return [
     defineRoute({

@@ -27,7 +27,8 @@ export function serveRoutes(routes: readonly Route[], logger: Logger): Express {
     expressRoute.all(wrongMethod(ofPath));
   }
   app.use((request, response) => {
-    sendProblem(response, { code: 'NOT_FOUND', detail: `There is no ${request.path.slice(0, 200)} here.` });
+    const detail = `There is no ${request.path.slice(0, 200)} here; /openapi.json lists what there is.`;
+    sendProblem(response, { code: 'NOT_FOUND', detail });
   });
   app.use(problemHandler(logger));
   return app;

@@ -317,7 +317,7 @@ export class ResourceManager implements LeaderContender {
     const { resourceManagerId, address } = leader;
     return {
       code: 'NOT_LEADER',
-      detail: `${resourceManagerId} leads.`,
+      detail: `${resourceManagerId} leads, at ${address}.`,
       leader: { resourceManagerId, address },
     };
   }

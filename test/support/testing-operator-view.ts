@@ -96,7 +96,7 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
         ? { code: 'NO_LEADER', detail: 'Nobody leads at the moment.' }
         : {
             code: 'NOT_LEADER',
-            detail: `${leader.resourceManagerId} leads.`,
+            detail: `${leader.resourceManagerId} leads, at ${leader.address}.`,
             leader: { resourceManagerId: leader.resourceManagerId, address: leader.address },
           };
     this.setLeader(leader);
