@@ -23,9 +23,10 @@ export function devCommand(context: CommandContext): Command {
       'dev --data-dir ./cluster --no-restart',
     ],
     notes: [
-      'Each is a process of its own; one that dies is started again after a second. Ctrl-C ends all of them.',
-      'With --json: one line when all is up, {cluster, etcd, resourceManagers, taskExecutors, jobMasters, dashboard};',
-      'dashboard is null while there is no page. What happens afterwards goes to standard error.',
+      'Each is a process of its own; one that dies is started again after a second.',
+      'Ctrl-C ends all of them. With --json: one line when all is up, with cluster, etcd,',
+      'resourceManagers, taskExecutors, jobMasters and dashboard (null while there is no',
+      'page). What happens afterwards goes to standard error.',
       'Commands such as `quartermaster status` find the cluster by themselves while it runs.',
     ].join('\n'),
     settings: DEV_SETTINGS,

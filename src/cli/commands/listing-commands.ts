@@ -56,7 +56,7 @@ export function historyCommand(context: CommandContext): Command {
     summary: 'Lists the terms of office, the newest first: who led, and why it ended',
     examples: ['history', 'history --limit 100 --json'],
     notes:
-      'BY is who wrote the end down. What it knew is shown when that is somebody else; --json has it always.',
+      'BY is who wrote the end down. What it knew is shown when that is somebody else;\n--json has it always.',
     options: (command) =>
       command.option('--limit <N>', `most terms to show, 1 to 1000 (default: ${DEFAULT_TERMS})`),
     run: async ({ client, options, show }) => {

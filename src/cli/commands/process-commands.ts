@@ -40,11 +40,11 @@ export function taskExecutorCommand(context: CommandContext): Command {
     summary: 'Runs one task executor: a worker that offers slots',
     examples: [
       'task-executor --slots 2',
-      'task-executor --id gpu-1 --slots 8 --cpu 4 --memory 16384 --extended gpu=1 --state-file gpu-1.state',
-      'task-executor --resource-managers rm1:7070,rm2:7070 --listen 0.0.0.0:7071 --advertise gpu1:7071',
+      'task-executor --id gpu-1 --slots 8 --extended gpu=1 --state-file gpu-1.state',
+      'task-executor --resource-managers rm1:7070 --listen 10.0.0.4:7171 --secret-file secret',
     ],
     notes:
-      'SIGTERM or Ctrl-C drains: no new slots, held ones are waited for, then goodbye. A second one a while later\nends it at once. Beside a running `dev` it finds the cluster by itself.',
+      'SIGTERM or Ctrl-C drains: no new slots, held ones are waited for, then goodbye.\nA second one a while later ends it at once. Beside a running `dev` it finds the\ncluster by itself.',
     settings: TASK_EXECUTOR_SETTINGS,
     check: (values) => {
       checkTaskExecutor(values);
@@ -65,7 +65,7 @@ export function jobMasterCommand(context: CommandContext): Command {
       'job-master --slots 1 | jq -r \'.event + " " + .allocationId\'',
     ],
     notes:
-      'Prints one JSON line for each slot that it gets (event "granted") and for each lease that ends ("ended").\nA slot that is lost is asked for anew. SIGTERM or Ctrl-C releases all slots. The log goes to standard error.',
+      'Prints one JSON line for each slot that it gets (event "granted") and for each lease\nthat ends ("ended"). A slot that is lost is asked for anew. SIGTERM or Ctrl-C releases\nall slots. The log goes to standard error.',
     settings: JOB_MASTER_SETTINGS,
     check: (values) => void timingOf(values),
     run: ({ values }) => runJobMaster(context, values),
