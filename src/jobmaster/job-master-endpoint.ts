@@ -1,4 +1,4 @@
-import { formatToken } from '../core/fencing-token.ts';
+import type { FencingToken } from '../core/fencing-token.ts';
 import type { AllocationId, JobId, JobMasterId } from '../core/ids.ts';
 import { GapDetector } from '../core/jobmaster/gap-detector.ts';
 import type { LeaseEnd, SlotPoolEffect, SlotPoolEvent } from '../core/jobmaster/slot-pool-events.ts';
@@ -120,6 +120,11 @@ export class JobMasterEndpoint {
 
   get slots(): Slot[] {
     return this.#book.slots;
+  }
+
+  /** The highest token accepted so far; null before the first. */
+  get token(): FencingToken | null {
+    return this.#leader.token;
   }
 
   /** The input has been checked. The promise rejects with a `QuartermasterError`. */
@@ -320,8 +325,9 @@ export class JobMasterEndpoint {
         onTokenAdopted: (token) => this.#record('token-adopted', { ...token }),
         onRegistered: (order, newTerm) => {
           this.#order = order;
-          const term = this.#leader.token === null ? null : formatToken(this.#leader.token);
-          logger.log('info', 'job-master-registered', { term, newTerm });
+          const { token } = this.#leader;
+          const { epoch, leaderSessionId } = token ?? { epoch: null, leaderSessionId: null };
+          logger.log('info', 'job-master-registered', { epoch, leaderSessionId, newTerm });
           this.#feed({ type: 'registered', newTerm });
           this.#listener.onRegistered();
         },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CLUSTER_NAME_PATTERN, type JobId, type JobMasterId } from '../core/ids.ts';
 import { address, jobId as jobIdSchema, list, resourceProfile } from '../core/messages/primitives.ts';
+import type { FencingToken } from '../core/fencing-token.ts';
 import { QuartermasterError, type Problem } from '../core/problem.ts';
 import { parse } from '../rpc/wire-format.ts';
 import { JobMasterEndpoint, type JobMasterIdentity } from './job-master-endpoint.ts';
@@ -118,6 +119,11 @@ export class JobMaster {
   /** Aborts when the job is over; the reason is the error that `ended` tells, or `CANCELLED` after `close`. */
   get signal(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** Of the leader obeyed last, the highest ever accepted; for logs. Null before the first. */
+  get token(): FencingToken | null {
+    return this.#endpoint.token;
   }
 
   /** Slots whose lease has not ended. */

@@ -1,4 +1,4 @@
-import { compareTokens, formatToken, mayObey, sameToken, type FencingToken } from '../core/fencing-token.ts';
+import { compareTokens, mayObey, sameToken, type FencingToken } from '../core/fencing-token.ts';
 import type { AllocationId, ClusterId, JobId, JobMasterId } from '../core/ids.ts';
 import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
@@ -252,7 +252,8 @@ export class LeaderRegistration {
     if (before !== null && compareTokens(before.token, token) === 0) return;
     this.#options.environment.logger.log('info', 'leader-adopted', {
       resourceManagerId,
-      term: formatToken(token),
+      epoch: token.epoch,
+      leaderSessionId: token.leaderSessionId,
     });
     this.#drop();
     this.#options.listener.onTokenAdopted(token);

@@ -26,7 +26,11 @@ export async function runJobMaster(context: CommandContext, values: JobMasterVal
   const prover = proverOf(values, values.resourceManagers.map(hostOf));
   const jobId = values.job ?? `job-${randomness.uuid().slice(0, 8)}`;
   const signal = context.interruption();
-  const { logger } = startProcess(context, values, { role: 'job-master', jobId });
+  const running: { job: JobMaster | null } = { job: null };
+  const { logger } = startProcess(context, values, { role: 'job-master', jobId }, () => {
+    const token = running.job?.token;
+    return { epoch: token?.epoch, leaderSessionId: token?.leaderSessionId };
+  });
   const environment = {
     clock,
     randomness,
@@ -44,6 +48,7 @@ export async function runJobMaster(context: CommandContext, values: JobMasterVal
     if (signal.aborted) return;
     throw error;
   }
+  running.job = job;
   const run = new JobRun(context, logger, job, values, signal);
   const interrupted = aborted(signal);
   const ended = job.ended.then((error) => {
