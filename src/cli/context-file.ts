@@ -12,6 +12,7 @@ const schema = z.object({
   pid: z.int().positive(),
   cluster: z.string(),
   resourceManagers: z.array(z.string()),
+  etcd: z.array(z.string()).optional(),
 });
 
 /** What a running `dev` tells the client commands of this user. */
@@ -58,7 +59,9 @@ export function readContextFile(environment: Environment, cluster: string | null
       detail: `Several clusters run here: ${names}. Say which with ${flags}.`,
     });
   }
-  return { path: first.path, values: { cluster: first.cluster, resourceManagers: first.resourceManagers } };
+  const { path, resourceManagers, etcd } = first;
+  const values = { cluster: first.cluster, resourceManagers, ...(etcd === undefined ? {} : { etcd }) };
+  return { path, values };
 }
 
 function list(folder: string): { path: string; context: Context }[] {

@@ -2,6 +2,8 @@ import { Command, CommanderError } from 'commander';
 import { toProblem } from '../core/problem.ts';
 import type { CommandContext } from './command-context.ts';
 import { devCommand } from './commands/dev-command.ts';
+import { doctorCommand } from './commands/doctor-command.ts';
+import { explainCommand } from './commands/explain-command.ts';
 import { leaderCommand } from './commands/leader-command.ts';
 import { historyCommand, slotsCommand } from './commands/listing-commands.ts';
 import { drainCommand, forgetCommand, stepDownCommand } from './commands/order-commands.ts';
@@ -56,7 +58,14 @@ Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
       taskExecutorCommand(context),
       jobMasterCommand(context),
     ],
-    'Ask:': [statusCommand(context), leaderCommand(context), slotsCommand(context), historyCommand(context)],
+    'Ask:': [
+      statusCommand(context),
+      leaderCommand(context),
+      slotsCommand(context),
+      historyCommand(context),
+      explainCommand(context),
+      doctorCommand(context),
+    ],
     'Order:': [
       drainCommand(context, 'drain'),
       drainCommand(context, 'undrain'),

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { request } from 'undici';
+import type { Measurements } from '../../src/cli/doctor/measurements.ts';
+import type { TermAccount } from '../../src/cli/explain/term-account.ts';
 import { DevRun } from '../support/dev-run.ts';
 import { EventReader } from '../support/event-reader.ts';
 import { judge, type OpenApiDocument } from '../support/openapi-judge.ts';
@@ -69,5 +71,26 @@ describe('the operator HTTP of a running cluster', function () {
     expect(next?.data).to.include({ address: standby });
     events.close();
     leaders.close();
+  });
+
+  it('leaves in history what explain tells of the term that was ended', async () => {
+    const { history } = await dev.json<{ history: { epoch: string }[] }>('history');
+    const ended = history.at(-1)?.epoch ?? '';
+    const account = await dev.json<TermAccount>('explain', ended);
+    expect(account.term.ended).to.include({ by: account.term.resourceManagerId });
+    expect(account.ledForMs).to.be.above(0);
+    expect(account.after?.leaderless.ms).to.be.a('number');
+    expect((await dev.run('explain', `1-${ended}`)).stdout).to.contain('a test of the events');
+    const { code, stderr } = await dev.run('explain', '999999');
+    expect(code).to.equal(1);
+    expect(stderr).to.contain('There is no term 999999 among the');
+  });
+
+  it('can be looked at by the doctor, which finds etcd and the resource managers by itself', async () => {
+    const { code, stdout, stderr } = await dev.run('doctor', '--json');
+    const { endpoints, resourceManagers } = JSON.parse(stdout) as Measurements;
+    expect([0, 1], stderr).to.include(code);
+    expect(endpoints.map(({ endpoint }) => endpoint)).to.deep.equal(dev.up.etcd);
+    expect(resourceManagers.map(({ failure }) => failure)).to.deep.equal([null, null]);
   });
 });

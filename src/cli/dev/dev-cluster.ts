@@ -169,7 +169,7 @@ export class DevCluster {
     for (const { spec } of this.#processes) supervisor.start(spec);
     const resourceManagers = this.processes('resource-manager').map(({ address }) => address);
     this.#contextFile?.remove();
-    const told = { pid: process.pid, cluster, resourceManagers };
+    const told = { pid: process.pid, cluster, resourceManagers, etcd: etcd.urls };
     this.#contextFile = writeContextFile(context.environment, told);
     await untilUp({
       clock: context.clock,

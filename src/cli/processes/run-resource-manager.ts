@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { NAME_PATTERN, type BootNonce, type ResourceManagerId } from '../../core/ids.ts';
@@ -13,6 +12,7 @@ import { WebSocketAcceptor } from '../../rpc/websocket/web-socket-acceptor.ts';
 import { WebSocketDialer } from '../../rpc/websocket/web-socket-dialer.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { CommandContext } from '../command-context.ts';
+import { etcdAccess } from '../etcd-access.ts';
 import { aborted } from '../pause.ts';
 import { proverOf } from '../settings/network-rules.ts';
 import type { ResourceManagerValues } from '../settings/resource-manager-settings.ts';
@@ -103,18 +103,5 @@ function defaultId(address: string): string {
 }
 
 function etcdStore(values: ResourceManagerValues, clock: Clock): EtcdCoordinationStore {
-  const { etcd, etcdCaFile, etcdCertFile, etcdKeyFile, etcdUser, etcdPassword } = values;
-  const tls =
-    etcdCaFile === undefined
-      ? undefined
-      : {
-          ca: readFileSync(etcdCaFile),
-          ...(etcdCertFile === undefined ? {} : { cert: readFileSync(etcdCertFile) }),
-          ...(etcdKeyFile === undefined ? {} : { key: readFileSync(etcdKeyFile) }),
-        };
-  const credentials =
-    etcdUser === undefined || etcdPassword === undefined
-      ? undefined
-      : { username: etcdUser, password: etcdPassword };
-  return new EtcdCoordinationStore({ endpoints: etcd, clock, tls, credentials });
+  return new EtcdCoordinationStore({ endpoints: values.etcd, clock, ...etcdAccess(values) });
 }

@@ -1,5 +1,6 @@
 import { CLIENT_SETTINGS } from './client-settings.ts';
 import { DEV_SETTINGS } from './dev-settings.ts';
+import { DOCTOR_SETTINGS } from './doctor-settings.ts';
 import { RESOURCE_MANAGER_SETTINGS } from './resource-manager-settings.ts';
 import { JOB_MASTER_SETTINGS, TASK_EXECUTOR_SETTINGS } from './worker-settings.ts';
 
@@ -11,5 +12,6 @@ export const ALL_SETTING_NAMES: ReadonlySet<string> = new Set(
     JOB_MASTER_SETTINGS,
     CLIENT_SETTINGS,
     DEV_SETTINGS,
+    DOCTOR_SETTINGS,
   ].flatMap((settings) => Object.keys(settings)),
 );

@@ -7,6 +7,8 @@ import { readSettingsFile } from './settings-file.ts';
 /** The environment of the process, or one that a test made up. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Each of these says already which cluster is meant. */
+const LOCATIONS = ['resourceManagers', 'etcd'];
 const LISTS = new Set(['etcd', 'resourceManagers', 'extended']);
 
 /** Gives the command a flag for each setting, and `--config` and `--print-config`. */
@@ -52,7 +54,10 @@ export function readSettings<S extends Settings>(
   const files: SettingsFile[] = [];
   const path = flags['config'] ?? environment['QUARTERMASTER_CONFIG'];
   if (typeof path === 'string' && path !== '') files.push(readSettingsFile(path, options.knownNames));
-  if (options.context && !isGiven('resourceManagers', settings, flags, environment, files)) {
+  const isLocated = LOCATIONS.some(
+    (name) => settings[name] !== undefined && isGiven(name, settings, flags, environment, files),
+  );
+  if (options.context && !isLocated) {
     const cluster = flags['cluster'] ?? environment['QUARTERMASTER_CLUSTER'] ?? files[0]?.values['cluster'];
     const context = readContextFile(
       environment,

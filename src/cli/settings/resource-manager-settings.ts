@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FieldProblem } from '../../core/problem.ts';
 import { ADVERTISE, CLUSTER, ID, LISTEN, LOG_SETTINGS, SECRET_SETTINGS } from './common-settings.ts';
 import { hostOfUrl, placementProblems } from './network-rules.ts';
 import { refuse } from './resolve-settings.ts';
@@ -7,7 +8,7 @@ import { TIMING_SETTINGS } from './timing-settings.ts';
 import { etcdUrls, oneOf, path, positiveNumber, wholeNumber } from './value-schemas.ts';
 
 /** How etcd is reached. */
-const ETCD_SETTINGS = {
+export const ETCD_SETTINGS = {
   etcd: {
     flag: 'etcd',
     placeholder: 'URL,…',
@@ -104,30 +105,37 @@ export const RESOURCE_MANAGER_SETTINGS = {
 
 export type ResourceManagerValues = SettingValues<typeof RESOURCE_MANAGER_SETTINGS>;
 
+/** A sentence for each setting of etcd's access that lacks its other half. */
+export function etcdProblems(values: SettingValues<typeof ETCD_SETTINGS>): FieldProblem[] {
+  const { etcdCertFile, etcdKeyFile, etcdUser, etcdPassword } = values;
+  const together = (field: string, detail: string, ...settings: unknown[]): FieldProblem[] => {
+    const given = settings.filter((value) => value !== undefined).length;
+    return given > 0 && given < settings.length ? [{ field, detail }] : [];
+  };
+  return [
+    ...together(
+      'etcdKeyFile',
+      '--etcd-cert-file and --etcd-key-file must be given together.',
+      etcdCertFile,
+      etcdKeyFile,
+    ),
+    ...together(
+      'etcdPassword',
+      '--etcd-user and QUARTERMASTER_ETCD_PASSWORD must be given together.',
+      etcdUser,
+      etcdPassword,
+    ),
+  ];
+}
+
 /** Throws `INVALID` with a sentence for each setting that does not go with another. */
 export function checkResourceManager(values: ResourceManagerValues): void {
-  const { listen, advertise, etcd, etcdCertFile, etcdKeyFile, etcdUser, etcdPassword } = values;
+  const { listen, advertise, etcd } = values;
   const problems = placementProblems({
     listen,
     advertise,
     others: etcd.map(hostOfUrl),
     othersAre: 'etcd is',
   });
-  const together = (field: string, detail: string, ...settings: unknown[]): void => {
-    const given = settings.filter((value) => value !== undefined).length;
-    if (given > 0 && given < settings.length) problems.push({ field, detail });
-  };
-  together(
-    'etcdKeyFile',
-    '--etcd-cert-file and --etcd-key-file must be given together.',
-    etcdCertFile,
-    etcdKeyFile,
-  );
-  together(
-    'etcdPassword',
-    '--etcd-user and QUARTERMASTER_ETCD_PASSWORD must be given together.',
-    etcdUser,
-    etcdPassword,
-  );
-  refuse(problems);
+  refuse([...problems, ...etcdProblems(values)]);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { QuartermasterError } from '../../../../src/core/problem.ts';
 import { DEFAULT_TIMING } from '../../../../src/core/timing.ts';
 import { writeContextFile } from '../../../../src/cli/context-file.ts';
+import { DOCTOR_SETTINGS } from '../../../../src/cli/settings/doctor-settings.ts';
 import {
   addSettings,
   printableSettings,
@@ -210,6 +211,17 @@ describe('the settings', () => {
     expect(read(JOB_MASTER_SETTINGS, ['--resource-managers', 'h:1']).cluster).to.equal('default');
     written.remove();
     expect(refusal(() => read(JOB_MASTER_SETTINGS, []))).to.contain('No cluster is known');
+  });
+
+  it('take the etcd of a running dev for a doctor that is told neither etcd nor resource managers', () => {
+    const [etcd, resourceManagers] = [['http://127.0.0.1:1235'], ['127.0.0.1:1234']];
+    const context = { pid: process.pid, cluster: 'mine', resourceManagers, etcd };
+    writeContextFile({ XDG_STATE_HOME: folder }, context);
+    expect(read(DOCTOR_SETTINGS, [])).to.deep.include({ cluster: 'mine', resourceManagers, etcd });
+    const elsewhere = read(DOCTOR_SETTINGS, ['--etcd', 'http://e:2379']);
+    expect(elsewhere.etcd).to.deep.equal(['http://e:2379']);
+    expect(elsewhere.resourceManagers).to.equal(undefined);
+    expect(elsewhere.cluster).to.equal('default');
   });
 
   it('ignore what a dev has left behind that is gone, and ask which one when there are two', () => {
