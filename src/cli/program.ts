@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { toProblem } from '../core/problem.ts';
 import type { CommandContext } from './command-context.ts';
+import { auditCommand } from './commands/audit-command.ts';
 import { devCommand } from './commands/dev-command.ts';
 import { doctorCommand } from './commands/doctor-command.ts';
 import { explainCommand } from './commands/explain-command.ts';
@@ -65,6 +66,7 @@ Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
       historyCommand(context),
       explainCommand(context),
       doctorCommand(context),
+      auditCommand(context),
     ],
     'Order:': [
       drainCommand(context, 'drain'),

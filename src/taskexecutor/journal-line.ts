@@ -28,6 +28,24 @@ export function journalLine(
   }
 }
 
+/**
+ * The first line of a process: whether it has read what the one before it knew, its highest token among it, and
+ * whether that one took the users of its slots with it.
+ */
+export function startLine(
+  written: { readonly atMs: number; readonly resourceId: ResourceId; readonly process: InstanceId },
+  start: {
+    readonly remembers: boolean;
+    readonly slotsDieWithProcess: boolean;
+    readonly token: FencingToken | null;
+  },
+): [string, LogFields & { readonly atMs: number }] {
+  const { token, ...rest } = start;
+  return ['started', { ...written, ...rest, ...(token === null ? NO_TOKEN : tokenFields(token)) }];
+}
+
+const NO_TOKEN = { generation: null, epoch: null, leaderSessionId: null };
+
 function leaseFields({ token, ...lease }: SlotLease): LogFields {
   return { ...lease, ...tokenFields(token) };
 }

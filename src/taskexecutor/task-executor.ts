@@ -12,7 +12,7 @@ import { Mailbox } from '../runtime/mailbox.ts';
 import { Drain, type DrainResult } from './drain.ts';
 import { DurableOutbox } from './durable-outbox.ts';
 import { JobMasterDoor, type JobMasterRequest } from './job-master-door.ts';
-import { journalLine } from './journal-line.ts';
+import { journalLine, startLine } from './journal-line.ts';
 import { LeaseCallbacks } from './lease-callbacks.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { ResourceManagerSide, type CommandRequest } from './resource-manager-side.ts';
@@ -197,9 +197,24 @@ export class TaskExecutor {
       clusterId: book.clusterId,
       epoch: book.highestToken?.epoch,
     });
-    this.#mailbox.post(() => this.#carryOut(book.start()));
+    this.#mailbox.post(() => {
+      this.#recordStart(book, open);
+      this.#carryOut(book.start());
+    });
     if (this.#drain !== null) this.#post({ type: 'closing' });
     this.#resourceManagers.start();
+  }
+
+  /** Tells what this process knows of the one before: without it nobody can judge what a restart did. */
+  #recordStart(book: TaskExecutorBook, open: OpenState | null): void {
+    const { journal, clock, identity, slotsDieWithProcess } = this.#options;
+    const { highestToken: token } = book;
+    journal?.record(
+      ...startLine(
+        { atMs: clock.monotonicMs(), resourceId: identity.resourceId, process: this.instanceId },
+        { remembers: (open?.state ?? null) !== null, slotsDieWithProcess, token },
+      ),
+    );
   }
 
   #post(event: TaskExecutorEvent): void {

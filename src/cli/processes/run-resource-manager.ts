@@ -2,7 +2,6 @@ import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { NAME_PATTERN, type BootNonce, type ResourceManagerId } from '../../core/ids.ts';
 import { anySlotMatching, profileMatching } from '../../core/slotmanager/slot-matching.ts';
-import { EtcdCoordinationStore } from '../../ha/etcd/etcd-coordination-store.ts';
 import { StoreHighAvailabilityServices } from '../../ha/store-high-availability-services.ts';
 import { EventStreams } from '../../http/event-stream.ts';
 import { createOperatorApp } from '../../http/operator-app.ts';
@@ -10,9 +9,8 @@ import { limitServer } from '../../http/server-limits.ts';
 import { ResourceManager } from '../../resourcemanager/resource-manager.ts';
 import { WebSocketAcceptor } from '../../rpc/websocket/web-socket-acceptor.ts';
 import { WebSocketDialer } from '../../rpc/websocket/web-socket-dialer.ts';
-import type { Clock } from '../../runtime/clock.ts';
 import type { CommandContext } from '../command-context.ts';
-import { etcdAccess } from '../etcd-access.ts';
+import { etcdStore } from '../etcd-store.ts';
 import { aborted } from '../pause.ts';
 import { proverOf } from '../settings/network-rules.ts';
 import type { ResourceManagerValues } from '../settings/resource-manager-settings.ts';
@@ -100,8 +98,4 @@ function failWithListener(server: Server, interruption: AbortSignal, onFatal: (e
 function defaultId(address: string): string {
   const id = `${hostname()}-${portOf(address)}`.replaceAll(/[^A-Za-z0-9._:-]/g, '-').slice(-128);
   return NAME_PATTERN.test(id) ? id : `rm-${portOf(address)}`;
-}
-
-function etcdStore(values: ResourceManagerValues, clock: Clock): EtcdCoordinationStore {
-  return new EtcdCoordinationStore({ endpoints: values.etcd, clock, ...etcdAccess(values) });
 }

@@ -1,3 +1,4 @@
+import { AUDIT_SETTINGS } from './audit-settings.ts';
 import { CLIENT_SETTINGS } from './client-settings.ts';
 import { DEV_SETTINGS } from './dev-settings.ts';
 import { DOCTOR_SETTINGS } from './doctor-settings.ts';
@@ -13,5 +14,6 @@ export const ALL_SETTING_NAMES: ReadonlySet<string> = new Set(
     CLIENT_SETTINGS,
     DEV_SETTINGS,
     DOCTOR_SETTINGS,
+    AUDIT_SETTINGS,
   ].flatMap((settings) => Object.keys(settings)),
 );

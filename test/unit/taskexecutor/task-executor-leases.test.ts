@@ -122,6 +122,7 @@ describe('a task executor and its leases', () => {
     jm.release([A1]);
     await f.clock.advance(10);
     expect(lines.map(({ event }) => event)).to.deep.equal([
+      'started',
       'token-adopted',
       'grant',
       'claim',
@@ -129,6 +130,7 @@ describe('a task executor and its leases', () => {
       'command-refused',
       'end',
     ]);
+    expect(lines[0]?.fields).to.include({ process: I1, remembers: false, epoch: null });
     const last = lines.at(-1)?.fields;
     expect(last).to.include({ resourceId: 'te-1', process: I1, slotNumber: 0, allocationId: 'a1' });
     expect(last).to.include({ grantNumber: 1, reason: 'released', epoch: 1n, jobMasterId: 'jm-1' });

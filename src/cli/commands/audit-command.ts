@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { audit } from '../../core/audit/audit.ts';
+import { ClusterKeys } from '../../ha/keys.ts';
+import { toJson } from '../../rpc/wire-format.ts';
+import { formatAudit } from '../audit/format-audit.ts';
+import { readJournals } from '../audit/read-journals.ts';
+import { readStore } from '../audit/read-store.ts';
+import type { CommandContext } from '../command-context.ts';
+import { etcdStore } from '../etcd-store.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { AUDIT_SETTINGS, type AuditValues } from '../settings/audit-settings.ts';
+import { defineCommand } from './define-command.ts';
+
+/** `quartermaster audit`. */
+export function auditCommand(context: CommandContext): Command {
+  return defineCommand(context, {
+    name: 'audit',
+    summary: 'Judges by what etcd and journals say whether the guarantees were kept',
+    examples: [
+      'audit --etcd http://127.0.0.1:2379 --cluster dev',
+      'audit --cluster default --journals /var/log/quartermaster/journals',
+      'audit --cluster dev --json | jq .violations',
+    ],
+    notes:
+      'Reads only. Without --journals: was every record written while its term was open, and\n' +
+      'one term open at a time. With it also: had no slot two users, and did no token fall.\n' +
+      'Ends with 3 when a guarantee was violated, and names each violation.',
+    settings: AUDIT_SETTINGS,
+    options: (command) => command.option('--json', 'print the verdict as one line of JSON'),
+    run: ({ values, options }) => runAudit(context, values, options['json'] === true),
+  });
+}
+
+async function runAudit(context: CommandContext, values: AuditValues, json: boolean): Promise<void> {
+  const { cluster, journals: folder, clockToleranceMs: toleranceMs } = values;
+  const signal = context.interruption();
+  // Journals first: history, read afterwards, then knows every term that they name.
+  const journals = folder === undefined ? null : await readJournals(folder, signal);
+  const store = etcdStore(values, context.clock);
+  let violated: boolean;
+  try {
+    const facts = await readStore(store, new ClusterKeys(cluster), signal);
+    const verdict = audit(facts, journals === null ? null : { ...journals, toleranceMs });
+    const read =
+      journals === null
+        ? null
+        : {
+            files: journals.files,
+            lines: journals.lines,
+            repeatedLines: journals.repeatedLines,
+            tornLines: journals.tornLines,
+            unreadableLines: journals.unreadableLines,
+            toleranceMs,
+          };
+    const report = { cluster, revision: facts.revision, ...verdict, journals: read };
+    context.print(json ? toJson(report) : formatAudit(report));
+    violated = verdict.violations.length > 0;
+  } finally {
+    await store.close();
+  }
+  if (violated) context.exit(EXIT_CODES.guaranteeViolated);
+}

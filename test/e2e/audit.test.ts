@@ -1,0 +1,168 @@
+import { expect } from 'chai';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CommandRun } from '../support/command-run.ts';
+import { DevRun } from '../support/dev-run.ts';
+import { eventually } from '../support/eventually.ts';
+
+const QUICK = [
+  ['--lease-ttl-seconds', '3'],
+  ['--slot-lease-ms', '3000'],
+  ['--slot-renewal-ms', '500'],
+  ['--unclaimed-ms', '3000'],
+  ['--heartbeat-interval-ms', '500'],
+  ['--heartbeat-timeout-ms', '2000'],
+  ['--grace-ms', '2000'],
+].flat();
+const TIMES = QUICK.slice(2);
+
+interface Leader {
+  readonly resourceManagerId: string;
+  readonly leaderSessionId: string;
+  readonly epoch: string;
+}
+
+interface Violation {
+  readonly guarantee: string;
+  readonly rule: string;
+  readonly keys: string[];
+  readonly revisions: string[];
+  readonly places: string[];
+}
+
+interface Report {
+  readonly judged: Readonly<Record<string, number>>;
+  readonly violations: Violation[];
+}
+
+describe('the audit of a cluster of dev', function () {
+  this.timeout(90_000);
+  let dev: DevRun;
+  let folder: string;
+  let journals: string;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'qm-audit-'));
+    journals = join(folder, 'journals');
+    mkdirSync(journals);
+    dev = await DevRun.up(...QUICK);
+  });
+  after(async () => {
+    await dev.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function audit(...flags: string[]): Promise<{ code: number | null; report: Report }> {
+    const etcd = ['--etcd', dev.up.etcd.join(','), '--cluster', 'dev'];
+    const { code, stdout, stderr } = await dev.run('audit', ...etcd, '--json', ...flags);
+    if (stdout === '') throw new Error(stderr);
+    return { code, report: JSON.parse(stdout) as Report };
+  }
+
+  async function leaderAfter(before: Leader): Promise<Leader> {
+    let now: Leader | null = null;
+    await eventually(
+      'somebody else leads',
+      async () => {
+        now = await dev.ask<Leader>('/v1/leader');
+        return now !== null && now.leaderSessionId !== before.leaderSessionId;
+      },
+      20_000,
+    );
+    return now!;
+  }
+
+  function executor(): CommandRun {
+    const journal = ['--journal', join(journals, 'te.jsonl'), '--state-file', join(folder, 'te.state')];
+    return dev.start(
+      'task-executor',
+      '--id',
+      'te-audited',
+      '--slots',
+      '2',
+      '--cpu',
+      '8',
+      ...journal,
+      ...TIMES,
+    );
+  }
+
+  it('is clean after kill -9 of a leader and of a task executor, and a step-down', async () => {
+    let te = executor();
+    const journal = join(journals, 'jm.jsonl');
+    const job = dev.start(
+      'job-master',
+      '--job',
+      'audited',
+      '--slots',
+      '2',
+      '--cpu',
+      '8',
+      '--journal',
+      journal,
+      ...TIMES,
+    );
+    await eventually('it has its slots', () => job.jsonLines.length === 2, 20_000);
+    const first = (await dev.ask<Leader>('/v1/leader'))!;
+    process.kill(dev.children(`--id=${first.resourceManagerId} `)[0]!, 'SIGKILL');
+    const second = await leaderAfter(first);
+    await te.end('SIGKILL');
+    te = executor();
+    await eventually('the slots are in hand again', () => job.jsonLines.length >= 6, 30_000);
+    expect((await dev.run('step-down')).code).to.equal(0);
+    await leaderAfter(second);
+    expect((await job.end()).code).to.equal(0);
+    expect((await te.end()).code).to.equal(0);
+    const { code, report } = await audit('--journals', journals);
+    expect(report.violations).to.deep.equal([]);
+    expect(code).to.equal(0);
+    expect(report.judged).to.include({ leaderRecords: 1, terms: 3, taskExecutorProcesses: 2, jobMasters: 1 });
+    expect(report.judged['registrations']).to.be.at.least(3);
+    expect(report.judged['holdings']).to.be.at.least(4);
+  });
+
+  it('finds a registration that was rewritten after its term had ended, and says where', async () => {
+    const key = '/quartermaster/dev/task-executors/te-1';
+    const text = dev.etcdctl(
+      'get',
+      '--prefix',
+      '/quartermaster/dev/history/',
+      '--print-value-only',
+      '--limit=1',
+    );
+    const { generation, epoch, leaderSessionId } = JSON.parse(text) as Record<string, unknown>;
+    const before = dev.etcdctl('get', key, '--print-value-only').trim();
+    const record = { ...(JSON.parse(before) as object), generation, epoch, leaderSessionId };
+    dev.etcdctl('put', key, JSON.stringify(record));
+    const { code, report } = await audit();
+    expect(code).to.equal(3);
+    expect(report.violations.map(({ guarantee, rule }) => [guarantee, rule])).to.deep.equal([
+      ['G1', 'after-end'],
+    ]);
+    expect(report.violations[0]?.keys).to.include(key);
+    expect(report.violations[0]?.revisions).to.have.length(3);
+    const shown = await dev.run('audit', '--etcd', dev.up.etcd.join(','), '--cluster', 'dev');
+    expect(shown.code).to.equal(3);
+    expect(shown.stdout).to.include('1 violation:').and.include(key);
+  });
+
+  it('finds a grant that was given twice, by its line', async () => {
+    const file = join(journals, 'te.jsonl');
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const grant = lines.findLast((line) => line.includes('"event":"grant"'))!;
+    appendFileSync(file, `${grant.replace(/"atMs":[\d.]+/, '"atMs":1e9')}\n`);
+    const { code, report } = await audit('--journals', journals);
+    expect(code).to.equal(3);
+    const found = report.violations.filter(({ rule }) => rule === 'grant-number-fell');
+    expect(found.map(({ guarantee, places }) => [guarantee, places.at(-1)])).to.deep.equal([
+      ['G3', `te.jsonl:${lines.length + 1}`],
+    ]);
+  });
+
+  it('ends with 1 where nothing is kept of such a cluster, and with 2 where no etcd answers', async () => {
+    const [etcd = ''] = dev.up.etcd;
+    expect((await dev.run('audit', '--etcd', etcd, '--cluster', 'other')).code).to.equal(1);
+    expect((await dev.run('audit', '--etcd', 'http://127.0.0.1:1', '--cluster', 'dev')).code).to.equal(2);
+  });
+});
