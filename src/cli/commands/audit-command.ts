@@ -9,6 +9,8 @@ import type { CommandContext } from '../command-context.ts';
 import { etcdStore } from '../etcd-store.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { AUDIT_SETTINGS, type AuditValues } from '../settings/audit-settings.ts';
+import { refuse } from '../settings/resolve-settings.ts';
+import { etcdProblems } from '../settings/resource-manager-settings.ts';
 import { defineCommand } from './define-command.ts';
 
 /** `quartermaster audit`. */
@@ -26,6 +28,7 @@ export function auditCommand(context: CommandContext): Command {
       'one term open at a time. With it also: had no slot two users, and did no token fall.\n' +
       'Ends with 3 when a guarantee was violated, and names each violation.',
     settings: AUDIT_SETTINGS,
+    check: (values) => refuse(etcdProblems(values)),
     options: (command) => command.option('--json', 'print the verdict as one line of JSON'),
     run: ({ values, options }) => runAudit(context, values, options['json'] === true),
   });
