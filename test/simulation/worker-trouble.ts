@@ -2,6 +2,7 @@ import { SeededRandomness } from '../support/testing-randomness.ts';
 import type { FaultCounts } from './fault-schedule.ts';
 import { JobCustomer } from './job-customer.ts';
 import { FailedRun, type Result } from './leader-crash.ts';
+import { JournalJudge } from './journal-judge.ts';
 import { LeaseAudit } from './lease-audit.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import { SlotUsage } from './slot-usage.ts';
@@ -52,6 +53,7 @@ class World {
   readonly #randomness: SeededRandomness;
   readonly #calm: boolean;
   readonly #audit = new LeaseAudit();
+  readonly #judge = new JournalJudge();
   readonly #usage: SlotUsage;
   readonly #customers = new Map<string, JobCustomer>();
   /** Processes in the order of their start, by the job that they work for. */
@@ -73,7 +75,10 @@ class World {
         rates.set(id, rate);
         return rate;
       },
-      onJournal: (process, event, fields) => this.#audit.note(process, event, fields),
+      onJournal: (process, event, fields) => {
+        this.#audit.note(process, event, fields);
+        this.#judge.note(this.cluster.clock.wallMs(), process, event, fields);
+      },
     });
     this.#usage = new SlotUsage(this.cluster);
   }
@@ -107,6 +112,7 @@ class World {
     for (const customer of this.#customers.values()) customer.close();
     await this.#come('everything to be given back', () => this.#left());
     await this.#books();
+    this.#judge.check();
     return {
       digest: cluster.trace.digest(),
       events: cluster.trace.count,

@@ -1,0 +1,39 @@
+import { audit } from '../../src/core/audit/audit.ts';
+import { type ExecutorFacts, journalFacts, type MasterFacts } from '../../src/core/audit/journal-facts.ts';
+import { toJson } from '../../src/rpc/wire-format.ts';
+import type { LogFields } from '../../src/runtime/logger.ts';
+
+/** Clocks of a run differ in their rates; a lease leaves its holder a tenth of room for that. */
+const TOLERANCE_MS = 500;
+
+/** Holds the judge of `audit` to a run: whatever strikes the workers, it must find nothing in their journals. */
+export class JournalJudge {
+  readonly #executors: ExecutorFacts[] = [];
+  readonly #masters: MasterFacts[] = [];
+  readonly #lengths = new Map<string, number>();
+
+  /** To be told every line of every journal, with the time of day. Processes of one name write to one file. */
+  note(wallMs: number, process: string, event: string, fields: LogFields): void {
+    const file = process.replace(/#\d+$/, '');
+    const line = (this.#lengths.get(file) ?? 0) + 1;
+    this.#lengths.set(file, line);
+    const value: unknown = JSON.parse(toJson({ event, ...fields }));
+    const said = journalFacts(value, { file, line, wallMs });
+    if (said.of === 'executor') this.#executors.push(said.facts);
+    if (said.of === 'master') this.#masters.push(said.facts);
+    if (said.of === 'unknown') throw new Error(`audit cannot read a line of ${file}: ${toJson(value)}`);
+  }
+
+  /** Throws when the judge finds a violation. Without history it cannot tell which tokens were confirmed (G5). */
+  check(): void {
+    const journals = {
+      executors: this.#executors,
+      masters: this.#masters,
+      gaps: new Map(),
+      toleranceMs: TOLERANCE_MS,
+    };
+    const { violations } = audit({ generation: 1, history: [], records: [] }, journals);
+    const [first] = violations.filter(({ guarantee }) => guarantee !== 'G5');
+    if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
+  }
+}
