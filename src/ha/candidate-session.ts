@@ -7,10 +7,11 @@ import type {
   Identity,
   KeepAliveOutcome,
 } from '../core/election/election-events.ts';
-import type { FencingToken } from '../core/fencing-token.ts';
 import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
+import { askerReaches, challengeHead, challengeStands } from './challenge.ts';
 import { confirmTerm } from './confirm-term.ts';
 import { type StoreEndpoint, StoreError } from './coordination-store.ts';
+import { deposeHead } from './depose.ts';
 import { formatIdentity, parseIdentity } from './election-records.ts';
 import {
   answerChallenge,
@@ -39,12 +40,14 @@ export interface CandidateSetting {
   readonly report: (event: ElectionEvent) => void;
   /** The identity's value as it was last seen, byte for byte; null while there is none. */
   readonly identityValue: () => string | null;
+  /** How many task executors the contender is connected to. */
+  readonly reachableTaskExecutors: () => number;
 }
 
 /** What became of a departure: `done` says whether that is known. */
 export type DepartureListener = (done: boolean) => void;
 
-type SendCheck = Extract<ElectionEffect, { readonly type: 'sendCheck' }>;
+type EffectOf<T extends ElectionEffect['type']> = Extract<ElectionEffect, { readonly type: T }>;
 
 /**
  * The dealings of one candidacy with the store: its lease, its key, its confirm, its checks. A new object for
@@ -59,6 +62,8 @@ export class CandidateSession {
   readonly #life = new AbortController();
   #record: LeaderRecord | null = null;
   #confirmed = false;
+  /** Once the key is known to be put. */
+  #own: StandingKey | null = null;
   /** Where the last keepalive failed, and where the last check went while none has been answered since. */
   #keepAliveFailedAt: StoreEndpoint | null = null;
   #checkUnansweredAt: StoreEndpoint | null = null;
@@ -135,6 +140,7 @@ export class CandidateSession {
       const reason = 'another value stands under the candidate key';
       return this.#report({ type: 'candidacyFailed', candidacy: this.number, reason });
     }
+    this.#own = { key: this.key, createRevision };
     this.#report({ type: 'candidateKeyPut', candidacy: this.number, createRevision });
     // While it waits, so that little is left to read when its turn has come.
     await this.#setting.history.read(context, this.#setting.keys, this.signal);
@@ -159,7 +165,7 @@ export class CandidateSession {
   }
 
   /** Confirms the term; the same record in each attempt, so that any of them may be the one that commits. */
-  async confirm(token: FencingToken, identity: Identity): Promise<void> {
+  async confirm({ token, identity, deposition }: EffectOf<'confirm'>): Promise<void> {
     const { context, keys, resourceManagerId, address } = this.#setting;
     this.#record ??= {
       resourceManagerId,
@@ -173,6 +179,7 @@ export class CandidateSession {
       record: this.#record,
       identity,
       identityValue: this.#identityValue(identity),
+      deposition,
     };
     const outcome = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
     if (outcome === null || this.signal.aborted) return;
@@ -181,7 +188,7 @@ export class CandidateSession {
   }
 
   /** One check, sent once; while others are unanswered it goes to the next endpoint. */
-  async check({ check: number, token, purpose }: SendCheck): Promise<void> {
+  async check({ check: number, token, purpose }: EffectOf<'sendCheck'>): Promise<void> {
     const { context, keys } = this.#setting;
     const own: StandingKey = { key: this.key, createRevision: token.epoch };
     const transaction = purpose === 'look' ? check(keys, own, token) : answerChallenge(keys, own, token);
@@ -193,14 +200,55 @@ export class CandidateSession {
       const { succeeded, results } = await endpoint.transact(transaction, context.timing.etcdCallMs);
       this.#checkUnansweredAt = null;
       context.ring.prefer(endpoint);
-      const challenged = succeeded && purpose === 'look' && rangeOf(results, 0).length > 0;
-      outcome = { kind: !succeeded ? 'key-gone' : challenged ? 'challenged' : 'standing' };
+      const [challenge] = succeeded && purpose === 'look' ? rangeOf(results, 0) : [];
+      outcome = { kind: succeeded ? 'standing' : 'key-gone' };
+      if (challenge !== undefined) {
+        const ownReaches = this.#setting.reachableTaskExecutors();
+        outcome = { kind: 'challenged', askerReaches: askerReaches(challenge), ownReaches };
+      }
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       context.logger.log('debug', 'check failed', { endpoint: endpoint.name, error: detail });
       outcome = { kind: 'failed' };
     }
     this.#report({ type: 'checkAnswered', candidacy: this.number, check: number, sent, outcome });
+  }
+
+  /** Asks the head of the line whether it is alive. */
+  async challenge({ generation, head, reason }: EffectOf<'putChallenge'>): Promise<void> {
+    const own = this.#own;
+    if (own === null) return;
+    const { context, keys, resourceManagerId } = this.#setting;
+    const taskExecutors = this.#setting.reachableTaskExecutors();
+    const epoch = head.createRevision;
+    const fields = { head: head.candidate?.resourceManagerId, headEpoch: epoch, reason };
+    context.logger.log('warn', 'challenging the head of the line', fields);
+    const challenger = { own, leaseId: this.leaseId, resourceManagerId, taskExecutors };
+    const outcome = await challengeHead(context, keys, challenger, { generation, head }, this.signal);
+    if (outcome === null || this.signal.aborted) return;
+    this.#report({ type: 'challengePut', candidacy: this.number, epoch, outcome });
+  }
+
+  /** Looks whether the challenge still stands. */
+  async readChallenge({ generation, head, createRevision }: EffectOf<'readChallenge'>): Promise<void> {
+    const { context, keys } = this.#setting;
+    const key = keys.challenge(generation, head.createRevision);
+    const standing = await challengeStands(context, { key, createRevision }, this.signal);
+    if (this.signal.aborted) return;
+    this.#report({ type: 'challengeRead', candidacy: this.number, createRevision, standing });
+  }
+
+  /** Deposes the head of the line for the sake of one who stands between. */
+  async depose({ generation, deposition }: EffectOf<'depose'>): Promise<void> {
+    const own = this.#own;
+    if (own === null) return;
+    const { context, keys, history, resourceManagerId: by } = this.#setting;
+    const request = { own, by, generation, deposition };
+    const outcome = await deposeHead(context, keys, history, request, this.signal);
+    if (outcome === null || this.signal.aborted) return;
+    const fields = { outcome, evidence: deposition.evidence };
+    context.logger.log('warn', 'deposed the head of the line for another', fields);
+    this.#report({ type: 'deposed', candidacy: this.number, outcome });
   }
 
   /** Ends whatever is under way and gives back key, record and lease; `signal` ends even that. */

@@ -1,9 +1,16 @@
-import type { ConfirmOutcome, Identity } from '../core/election/election-events.ts';
+import type { ConfirmOutcome, Deposition, Identity } from '../core/election/election-events.ts';
 import { sameToken } from '../core/fencing-token.ts';
 import type { KeyValue, TransactionResult } from './coordination-store.ts';
-import { parseHistoryRow, parseIdentity, parseLeaderRecord } from './election-records.ts';
-import { confirm, isAmong, rangeOf, type StandingKey } from './election-transactions.ts';
-import { type HistoryIndex, historyWork } from './history.ts';
+import {
+  type HistoryRow,
+  parseHistoryRow,
+  parseIdentity,
+  parseLeaderRecord,
+  type TermEnd,
+} from './election-records.ts';
+import { deposedKeys, depositionEnd } from './depose.ts';
+import { confirm, type DeposedKeys, isAmong, rangeOf, type StandingKey } from './election-transactions.ts';
+import { depositionsOfLate, type HistoryIndex, historyWork, MOST_DEPOSITIONS } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { LeaderRecord } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
@@ -15,6 +22,8 @@ export interface TermToConfirm {
   readonly identity: Identity;
   /** Value of the identity key, byte for byte as it was last seen. */
   readonly identityValue: string;
+  /** Who is to be deposed with it; null when nobody stands ahead. */
+  readonly deposition: Deposition | null;
 }
 
 const EVIDENCE = 'its candidate key was gone: its lease ran out or was revoked, or an operator deleted it';
@@ -31,12 +40,23 @@ export async function confirmTerm(
   term: TermToConfirm,
   signal: AbortSignal,
 ): Promise<ConfirmOutcome | null> {
-  const { record } = term;
+  const { record, deposition } = term;
   const rows = await history.read(context, keys, signal);
   if (rows === null) return null;
-  const ownRow = keys.historyRow(record.token.generation, record.token.epoch);
-  const end = { at: record.confirmedAt, reason: 'lost', evidence: EVIDENCE, by: record.resourceManagerId };
-  const transaction = confirm(keys, { ...term, history: historyWork(rows, ownRow, end) });
+  const { generation, epoch } = record.token;
+  const by = record.resourceManagerId;
+  const lost = { at: record.confirmedAt, reason: 'lost', evidence: EVIDENCE, by };
+  let deposed: DeposedKeys | undefined;
+  let endOf: (row: HistoryRow) => TermEnd = () => lost;
+  if (deposition !== null) {
+    const wallMs = context.clock.wallMs();
+    if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return { kind: 'limited' };
+    const end = depositionEnd(deposition, by, wallMs);
+    deposed = deposedKeys(keys, rows, deposition, generation, end);
+    endOf = (row) => (row.epoch === deposition.dead[0]?.createRevision ? end : lost);
+  }
+  const work = historyWork(rows, keys.historyRow(generation, epoch), endOf);
+  const transaction = confirm(keys, { ...term, history: work, ...(deposed && { deposed }) });
   const outcome = await sendUntilAnswered(
     context,
     (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),
@@ -53,13 +73,17 @@ export async function confirmTerm(
     return { kind: outcome.error.kind === 'lease-not-found' ? 'key-gone' : 'refused' };
   }
   if (outcome.value.succeeded) return { kind: 'confirmed', sent: outcome.sent };
-  const verdict = judgeElseBranch(outcome.value, term);
+  const verdict = judgeElseBranch(outcome.value, term, deposed);
   return verdict === 'confirmed' ? { kind: 'confirmed', sent: outcome.sent } : verdict;
 }
 
 type ElseVerdict = 'confirmed' | Exclude<ConfirmOutcome, { readonly kind: 'confirmed' }>;
 
-function judgeElseBranch({ results }: TransactionResult, term: TermToConfirm): ElseVerdict {
+function judgeElseBranch(
+  { results }: TransactionResult,
+  term: TermToConfirm,
+  deposed: DeposedKeys | undefined,
+): ElseVerdict {
   const { own, record, identity } = term;
   if (!isAmong(rangeOf(results, 0), own)) return { kind: 'key-gone' };
   const written = first(rangeOf(results, 1), parseLeaderRecord);
@@ -69,7 +93,12 @@ function judgeElseBranch({ results }: TransactionResult, term: TermToConfirm): E
   if (row?.leaderSessionId === record.token.leaderSessionId) return 'confirmed';
   const found = first(rangeOf(results, 2), parseIdentity);
   const same = found?.clusterId === identity.clusterId && found.generation === identity.generation;
-  return same ? { kind: 'refused' } : { kind: 'identity-differs', identity: found };
+  if (!same) return { kind: 'identity-differs', identity: found };
+  const head = deposed?.dead[0];
+  const challenge = deposed?.challenge;
+  if (head === undefined || challenge === undefined || challenge === null) return { kind: 'refused' };
+  const answered = isAmong(rangeOf(results, 4), head) && !isAmong(rangeOf(results, 5), challenge);
+  return { kind: answered ? 'head-answered' : 'refused' };
 }
 
 function first<T>(keyValues: readonly KeyValue[], parse: (value: string) => T | null): T | null {

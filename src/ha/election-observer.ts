@@ -26,6 +26,14 @@ export interface ElectionState {
   readonly identity: Part;
 }
 
+/** Who follows the election. */
+export interface ElectionStateListener {
+  /** At each change, and after each comparison. */
+  onState(state: ElectionState): void;
+  /** A listing took more than one copy, or a watch was lost: the store may be in trouble. */
+  onDoubt?(): void;
+}
+
 type PartName = keyof ElectionState;
 const PART_NAMES: readonly PartName[] = ['line', 'leader', 'identity'];
 
@@ -40,7 +48,7 @@ export class ElectionObserver {
   readonly #context: StoreContext;
   readonly #ranges: Readonly<Record<PartName, RangeOperation>>;
   readonly #keys: ClusterKeys;
-  readonly #onState: (state: ElectionState) => void;
+  readonly #listener: ElectionStateListener;
   #state: ElectionState | null = null;
   #watches: { readonly all: Watch[] } | null = null;
   /** Where the last watch stood that was lost or kept silent; the next one is opened elsewhere. */
@@ -51,10 +59,10 @@ export class ElectionObserver {
   #timer: Timer | null = null;
   #stopped = false;
 
-  constructor(context: StoreContext, keys: ClusterKeys, onState: (state: ElectionState) => void) {
+  constructor(context: StoreContext, keys: ClusterKeys, listener: ElectionStateListener) {
     this.#context = context;
     this.#keys = keys;
-    this.#onState = onState;
+    this.#listener = listener;
     this.#ranges = {
       line: { type: 'range', key: keys.election, prefix: true },
       leader: { type: 'range', key: keys.leader },
@@ -95,7 +103,9 @@ export class ElectionObserver {
       if (this.#listing !== listing || this.#stopped) return;
       this.#listing = null;
       this.#timer = this.#context.clock.schedule(COMPARE_MS, () => this.#compare());
-      if (outcome.kind === 'answered') then(outcome.value);
+      if (outcome.kind !== 'answered') return;
+      if (outcome.copies > 1) this.#listener.onDoubt?.();
+      then(outcome.value);
     });
   }
 
@@ -103,7 +113,7 @@ export class ElectionObserver {
     this.#closeWatches();
     this.#state = toState(listing);
     this.#watch(listing.revision + 1n);
-    this.#onState(this.#state);
+    this.#listener.onState(this.#state);
   }
 
   #compare(): void {
@@ -119,7 +129,7 @@ export class ElectionObserver {
       );
       if (listing.revision >= newest && missed.length === 0) {
         this.#restarts = 0;
-        return this.#onState(now);
+        return this.#listener.onState(now);
       }
       const fields = { parts: missed.join(' '), revision: listing.revision };
       this.#context.logger.log('warn', 'a listing shows what the watch did not', fields);
@@ -160,7 +170,7 @@ export class ElectionObserver {
     }
     const part: Part = { keyValues: inLine([...byKey.values()]), revision };
     this.#state = { ...state, [name]: part };
-    this.#onState(this.#state);
+    this.#listener.onState(this.#state);
   }
 
   #ended(end: WatchEnd, endpoint: StoreEndpoint): void {
@@ -172,6 +182,7 @@ export class ElectionObserver {
       endpoint: endpoint.name,
     });
     this.#lostAt = endpoint;
+    this.#listener.onDoubt?.();
     this.#restarts += 1;
     // The first time at once; a store that goes on refusing is not to be flooded.
     if (this.#restarts === 1) return this.observe();

@@ -9,6 +9,7 @@ export const EMPTY_VIEW: ElectionView = { clusterId: null, generation: 0, candid
 /** The state as the election's rules take it. */
 export function toObservation(state: ElectionState): Observation {
   const [identity] = state.identity.keyValues;
+  const [leader] = state.leader.keyValues;
   return {
     revision: state.line.revision,
     line: state.line.keyValues.map(
@@ -20,6 +21,7 @@ export function toObservation(state: ElectionState): Observation {
     ),
     identity: identity === undefined ? null : parseIdentity(identity.value),
     identityRevision: state.identity.revision,
+    leaderEpoch: leader === undefined ? null : (parseLeaderRecord(leader.value)?.token.epoch ?? null),
   };
 }
 

@@ -74,6 +74,16 @@ export interface HistoryWork {
   readonly drop: readonly KeyValue[];
 }
 
+/** Keys that a deposition removes from the head of the line. */
+export interface DeposedKeys {
+  /** The head first. */
+  readonly dead: readonly StandingKey[];
+  /** The challenge that the head has not answered; null when it needed none. */
+  readonly challenge: StandingKey | null;
+  /** The head's row, to be created because it never confirmed; null when there is one, which is closed. */
+  readonly neverConfirmed: HistoryRow | null;
+}
+
 export interface Confirm {
   readonly own: StandingKey;
   readonly leaseId: bigint;
@@ -81,49 +91,100 @@ export interface Confirm {
   /** Value of the identity key, byte for byte as it was read. */
   readonly identityValue: string;
   readonly history: HistoryWork;
+  /** Who is deposed with it; nobody unless given. */
+  readonly deposed?: DeposedKeys;
+}
+
+/** That those to be deposed are as they were seen: nothing of what is known about them holds for others. */
+export function guardDeposed(keys: ClusterKeys, { dead, challenge, neverConfirmed }: DeposedKeys): Compare[] {
+  return [
+    ...dead.map(stands),
+    ...(challenge === null ? [] : [stands(challenge)]),
+    ...(neverConfirmed === null
+      ? []
+      : [absent(keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch))]),
+  ];
+}
+
+/** Removes them, with the challenge to them, and says so in history. */
+export function removeDeposed(
+  keys: ClusterKeys,
+  { dead, challenge, neverConfirmed }: DeposedKeys,
+): Operation[] {
+  return [
+    ...dead.map(({ key }): Operation => ({ type: 'delete', key })),
+    ...(challenge === null ? [] : [{ type: 'delete', key: challenge.key } as const]),
+    ...(neverConfirmed === null
+      ? []
+      : [
+          {
+            type: 'put',
+            key: keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch),
+            value: formatHistoryRow(neverConfirmed),
+          } as const,
+        ]),
+  ];
+}
+
+/** That the rows to be closed are as they were read. */
+export function guardClosed(close: HistoryWork['close']): Compare[] {
+  return close.map(({ keyValue: { key, modRevision } }) => ({
+    key,
+    target: 'mod',
+    result: '==',
+    operand: modRevision,
+  }));
+}
+
+export function writeClosed(close: HistoryWork['close']): Operation[] {
+  return close.map(({ keyValue: { key }, closed }) => ({
+    type: 'put',
+    key,
+    value: formatHistoryRow(closed),
+  }));
+}
+
+function absent(key: string): Compare {
+  return { key, target: 'create', result: '==', operand: 0n };
 }
 
 /**
- * Makes the head of the line the leader. Guarded by the own key, by there being nobody ahead, by the identity, and
- * by the absence of this term's history row: of several variants of one confirm only one can ever commit.
+ * Makes the head of the line the leader, or who becomes it by deposing everybody ahead: new keys only come behind,
+ * so a line that was read after the own key was put shows all of them. Guarded by the own key, by there being
+ * nobody else ahead, by the identity, and by the absence of this term's history row: of several variants of one
+ * confirm only one can ever commit.
  */
 export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
-  const { own, record, history } = request;
+  const { own, record, history, deposed } = request;
   const { generation, epoch } = record.token;
   const row = keys.historyRow(generation, epoch);
+  const nobodyAhead: readonly Compare[] =
+    deposed === undefined
+      ? [{ key: keys.election, prefix: true, target: 'create', result: '>', operand: epoch - 1n }]
+      : guardDeposed(keys, deposed);
   return {
     compare: [
       stands(own),
-      { key: keys.election, prefix: true, target: 'create', result: '>', operand: epoch - 1n },
+      ...nobodyAhead,
       { key: keys.identity, target: 'value', result: '==', operand: request.identityValue },
-      { key: row, target: 'create', result: '==', operand: 0n },
-      ...history.close.map(
-        ({ keyValue }): Compare => ({
-          key: keyValue.key,
-          target: 'mod',
-          result: '==',
-          operand: keyValue.modRevision,
-        }),
-      ),
+      absent(row),
+      ...guardClosed(history.close),
     ],
     success: [
       { type: 'put', key: keys.leader, value: formatLeaderRecord(record), lease: request.leaseId },
       { type: 'put', key: row, value: formatHistoryRow(historyOf(record)) },
-      ...history.close.map(
-        ({ keyValue, closed }): Operation => ({
-          type: 'put',
-          key: keyValue.key,
-          value: formatHistoryRow(closed),
-        }),
-      ),
+      ...writeClosed(history.close),
       ...history.drop.map(({ key }): Operation => ({ type: 'delete', key })),
       { type: 'delete', key: keys.challenge(generation, epoch) },
+      ...(deposed === undefined ? [] : removeDeposed(keys, deposed)),
     ],
     failure: [
       { type: 'range', key: own.key },
       { type: 'range', key: keys.leader },
       { type: 'range', key: keys.identity },
       { type: 'range', key: row },
+      { type: 'range', key: keys.election, prefix: true },
+      { type: 'range', key: keys.challenges, prefix: true },
     ],
   };
 }

@@ -1,6 +1,6 @@
 import type { KeyValue } from './coordination-store.ts';
 import type { HistoryWork } from './election-transactions.ts';
-import { parseHistoryRow, type TermEnd } from './election-records.ts';
+import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
@@ -40,14 +40,47 @@ export class HistoryIndex {
   }
 }
 
-/** What the confirm of the term at `ownRow` has to close, with `end`, and to drop. */
-export function historyWork(rows: readonly KeyValue[], ownRow: string, end: TermEnd): HistoryWork {
+/** Reason under which history keeps a term that was ended by a deposition. */
+export const DEPOSED = 'deposed';
+
+/** More than so many depositions in that time are as many mistakes: beyond it only the lease ends a term. */
+export const MOST_DEPOSITIONS = 3;
+const DEPOSITION_WINDOW_MS = 10_000;
+
+/** How many depositions history has of the last 10 s, by the wall clocks of those who deposed. */
+export function depositionsOfLate(rows: readonly KeyValue[], wallMs: number): number {
+  return rows.filter(({ value }) => {
+    const ended = parseHistoryRow(value)?.ended;
+    if (ended?.reason !== DEPOSED) return false;
+    return Math.abs(wallMs - Date.parse(ended.at)) < DEPOSITION_WINDOW_MS;
+  }).length;
+}
+
+/** The row of the term of that epoch that is still open; undefined when there is none. */
+export function openRow(
+  rows: readonly KeyValue[],
+  epoch: bigint,
+): { readonly keyValue: KeyValue; readonly row: HistoryRow } | undefined {
+  for (const keyValue of rows) {
+    const row = parseHistoryRow(keyValue.value);
+    if (row !== null && row.epoch === epoch && row.ended === null) return { keyValue, row };
+  }
+  return undefined;
+}
+
+/** What the confirm of the term at `ownRow` has to close, with the end that `endOf` gives, and to drop. */
+export function historyWork(
+  rows: readonly KeyValue[],
+  ownRow: string,
+  endOf: TermEnd | ((row: HistoryRow) => TermEnd),
+): HistoryWork {
   const others = rows.filter(({ key }) => key !== ownRow);
   const surplus = Math.max(0, others.length + 1 - HISTORY_ROWS_KEPT);
   const dropped = Math.min(surplus, MOST_DROPPED);
   const close = others.slice(dropped).flatMap((keyValue) => {
     const row = parseHistoryRow(keyValue.value);
-    return row === null || row.ended !== null ? [] : [{ keyValue, closed: { ...row, ended: end } }];
+    if (row === null || row.ended !== null) return [];
+    return [{ keyValue, closed: { ...row, ended: typeof endOf === 'function' ? endOf(row) : endOf } }];
   });
   // The newest ones: there is one at most unless somebody meddled.
   return { close: close.slice(-MOST_CLOSED), drop: others.slice(0, dropped) };

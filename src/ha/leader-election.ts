@@ -1,3 +1,4 @@
+import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import type { Compare, Operation, OperationResult } from './coordination-store.ts';
@@ -81,6 +82,8 @@ export interface LeaderContender {
    * loop that hangs, hangs here too, and so loses its leadership.
    */
   probe(done: () => void): void;
+  /** How many task executors it is connected to, leading or not. */
+  reachableTaskExecutors(): number;
   /** Nothing can go on; the process must end with this error (Flink's `handleError`). */
   handleError(error: Error): void;
 }
@@ -101,6 +104,11 @@ export interface LeaderElectionService {
   /** Whether this is the session of the confirmed term, revoked or not being the question. */
   hasLeadership(leaderSessionId: LeaderSessionId): boolean;
   readonly view: ElectionView;
+  /**
+   * Takes what the contender sees of the other candidates, the only ground besides a challenge on which one of
+   * them is deposed before its lease has run out. Without `watching` first, silence means nothing.
+   */
+  peerSighted(sighting: PeerSighting): void;
   /**
    * Gives up leadership in one transaction: history, own key and record; then queues again. Resolves when it is
    * known to be done; rejects with `NOT_LEADER`, or `CONFLICT` when `to` is not in line, and changes nothing then.

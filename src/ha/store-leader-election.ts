@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
+import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError } from '../core/problem.ts';
 import type { Timer } from '../runtime/clock.ts';
@@ -34,7 +35,18 @@ interface Waiting {
 /** Effects that are the business of one candidacy's dealings with the store. */
 type SessionEffect = Extract<
   ElectionEffect,
-  { readonly type: 'grantLease' | 'putCandidateKey' | 'keepAlive' | 'confirm' | 'sendCheck' | 'release' }
+  {
+    readonly type:
+      | 'grantLease'
+      | 'putCandidateKey'
+      | 'keepAlive'
+      | 'putChallenge'
+      | 'readChallenge'
+      | 'depose'
+      | 'confirm'
+      | 'sendCheck'
+      | 'release';
+  }
 >;
 
 const RETRY_MS = 1_000;
@@ -71,13 +83,8 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#context = context;
     this.#keys = keys;
     this.#randomness = randomness;
-    this.#machine = new ElectionMachine({
-      leaseTtlMs: timing.leaseTtlSeconds * 1_000,
-      leadershipCheckMs: timing.leadershipCheckMs,
-      servingDeadlineMs: timing.servingDeadlineMs,
-      etcdResendMs: timing.etcdResendMs,
-      retryMs: RETRY_MS,
-    });
+    const settings = { ...timing, leaseTtlMs: timing.leaseTtlSeconds * 1_000, retryMs: RETRY_MS };
+    this.#machine = new ElectionMachine(settings, candidate.bootNonce);
     this.#termOwner = {
       mayServe: (candidacy) =>
         this.#machine.mayServe(candidacy, context.clock.monotonicMs(), context.clock.wallMs()),
@@ -85,7 +92,10 @@ export class StoreLeaderElection implements LeaderElectionService {
       keyFoundGone: (candidacy) =>
         this.#dispatch({ type: 'keyFoundGone', candidacy, how: 'a guarded write found it gone' }),
     };
-    this.#observer = new ElectionObserver(context, keys, (state) => this.#observed(state));
+    this.#observer = new ElectionObserver(context, keys, {
+      onState: (state) => this.#observed(state),
+      onDoubt: () => this.#dispatch({ type: 'storeDoubted' }),
+    });
     this.#setting = {
       context,
       keys,
@@ -95,6 +105,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       value: formatCandidate(candidate),
       report: (event) => this.#dispatch(event),
       identityValue: () => this.#observer.state?.identity.keyValues[0]?.value ?? null,
+      reachableTaskExecutors: () => this.#contender?.reachableTaskExecutors() ?? 0,
     };
   }
 
@@ -118,6 +129,10 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   hasLeadership(leaderSessionId: LeaderSessionId): boolean {
     return this.#machine.token?.leaderSessionId === leaderSessionId;
+  }
+
+  peerSighted(sighting: PeerSighting): void {
+    this.#dispatch({ type: 'peerSighted', sighting });
   }
 
   resign({ reason, to }: Resignation): Promise<void> {
@@ -253,7 +268,16 @@ export class StoreLeaderElection implements LeaderElectionService {
         void session.keepAlive(effect.timeoutMs);
         return;
       case 'confirm':
-        void session.confirm(effect.token, effect.identity);
+        void session.confirm(effect);
+        return;
+      case 'putChallenge':
+        void session.challenge(effect);
+        return;
+      case 'readChallenge':
+        void session.readChallenge(effect);
+        return;
+      case 'depose':
+        void session.depose(effect);
         return;
       case 'sendCheck':
         void session.check(effect);

@@ -12,7 +12,7 @@ export class StoreLeaderRetrieval implements LeaderRetrievalService {
   #told: string | null = null;
 
   constructor(context: StoreContext, keys: ClusterKeys) {
-    this.#observer = new ElectionObserver(context, keys, (state) => this.#changed(state));
+    this.#observer = new ElectionObserver(context, keys, { onState: (state) => this.#changed(state) });
   }
 
   start(listener: LeaderRetrievalListener): void {

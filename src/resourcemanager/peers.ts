@@ -1,3 +1,4 @@
+import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Timing } from '../core/timing.ts';
 import type { Candidate, ElectionView } from '../ha/leader-election.ts';
@@ -12,6 +13,9 @@ import type { StandbyView } from './operator-view.ts';
 /** A peer that does not answer a ping for this long is hung up on and dialled again, in milliseconds. */
 const PING_TIMEOUT_MS = 2_000;
 
+/** A process that has crashed takes a few milliseconds to close its sockets, so the first refusal is near. */
+const REDIAL = { firstMs: 20, mostMs: 2_000, atOnceAfterMs: 1_000 };
+
 /** What the connections to the other candidates are made from. */
 export interface PeersOptions {
   readonly context: HandshakeContext;
@@ -23,6 +27,8 @@ export interface PeersOptions {
   readonly ownAddress: string;
   readonly version: string;
   readonly introduction: () => Introduction;
+  /** Takes whatever is seen of the others: the election judges what it proves. */
+  readonly sighted: (sighting: PeerSighting) => void;
 }
 
 interface Pong {
@@ -51,15 +57,23 @@ export class Peers {
       pingTimeoutMs: PING_TIMEOUT_MS,
       except: options.ownAddress,
       learnFromViews: false,
+      redial: REDIAL,
       listener: {
         introduction: options.introduction,
         onClusterView: () => {},
         onRequest: (_link, request) =>
           request.fail({ code: 'INVALID', detail: 'Dial this process instead.' }),
         onNotification: () => {},
+        onReached: (address, bootNonce) => options.sighted({ type: 'reached', address, bootNonce }),
+        onLost: (address, bootNonce) => options.sighted({ type: 'broken', address, bootNonce }),
         onLinkDown: (link) => this.#pongs.delete(link.address),
-        onPong: ({ address, bootNonce }) =>
-          this.#pongs.set(address, { bootNonce, atMs: options.clock.monotonicMs() }),
+        onDialFailed: (address, _detail, kind) => {
+          if (kind === 'refused') options.sighted({ type: 'refused', address });
+        },
+        onPong: ({ address, bootNonce }, pong) => {
+          this.#pongs.set(address, { bootNonce, atMs: options.clock.monotonicMs() });
+          options.sighted({ type: 'answered', bootNonce, ...pong });
+        },
       },
     });
   }

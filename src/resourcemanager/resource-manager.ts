@@ -105,6 +105,7 @@ export class ResourceManager implements LeaderContender {
         type: 'introduceResourceManager',
         body: { resourceManagerId, bootNonce, address },
       }),
+      sighted: (sighting) => this.#election.peerSighted(sighting),
     });
     this.#reception = new Reception({
       clock: options.clock,
@@ -172,6 +173,7 @@ export class ResourceManager implements LeaderContender {
       version: this.#options.version,
     });
     this.#election.start(this);
+    this.#election.peerSighted({ type: 'watching' });
   }
 
   /**
@@ -229,6 +231,10 @@ export class ResourceManager implements LeaderContender {
       this.#term?.driver.handle({ type: 'tick' });
       done();
     });
+  }
+
+  reachableTaskExecutors(): number {
+    return this.#connections.taskExecutorCount;
   }
 
   /** The term ends and the process with it: whatever it would do next could not be trusted. */

@@ -100,6 +100,13 @@ export class ConnectionRegister {
     return [...this.#all].filter((connection) => connection.who !== null);
   }
 
+  /** How many task executor processes have introduced themselves. */
+  get taskExecutorCount(): number {
+    let count = 0;
+    for (const { who } of this.#byProcess.values()) if (who?.role === 'task-executor') count += 1;
+    return count;
+  }
+
   all(): WorkerConnection[] {
     return [...this.#all];
   }

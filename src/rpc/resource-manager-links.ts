@@ -1,6 +1,6 @@
 import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
-import { backoffDelayMs } from '../runtime/backoff.ts';
+import { type BackoffBounds, backoffDelayMs } from '../runtime/backoff.ts';
 import type { Timer } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { CloseReason, Dialer } from './connection.ts';
@@ -31,8 +31,12 @@ export interface LinksListener {
   /** All but `clusterViewChanged`, which comes through `onClusterView`. */
   onNotification(link: ResourceManagerLink, notification: InboundNotification): void;
   onLinkDown(link: ResourceManagerLink, reason: CloseReason): void;
+  /** A process has proved itself at the other end; its introduction is still to come. */
+  onReached?(address: string, bootNonce: string): void;
+  /** Whoever was reached is not any more. */
+  onLost?(address: string, bootNonce: string): void;
   /** There is no link to that address, and why; it is dialled again. */
-  onDialFailed?(address: string, detail: string): void;
+  onDialFailed?(address: string, detail: string, kind: CloseReason['kind']): void;
   /** What it answered to the last ping. */
   onPong?(link: ResourceManagerLink, pong: ReplyBody<'ping'>): void;
 }
@@ -49,12 +53,14 @@ export interface LinksOptions {
   readonly except?: string;
   /** Whether the candidates that a resource manager names are dialled too; true unless it is false. */
   readonly learnFromViews?: boolean;
+  /** How long to wait before a broken connection is dialled again; one that stood for a while, at once. */
+  readonly redial?: BackoffBounds & { readonly atOnceAfterMs: number };
   readonly listener: LinksListener;
 }
 
 /** One that is only starting need not be warned of. */
 const ATTEMPTS_BEFORE_WARNING = 3;
-const REDIAL = { firstMs: 50, mostMs: 2_000 };
+const REDIAL = { firstMs: 50, mostMs: 2_000, atOnceAfterMs: Infinity };
 const MAX_ADDRESSES = 64;
 
 interface Entry {
@@ -64,6 +70,8 @@ interface Entry {
   link: ResourceManagerLink | null;
   /** Which process is at the other end, once it has proved itself. */
   server: string | null;
+  /** Its boot nonce, and since when it is reached; null while nobody is. */
+  reached: { readonly bootNonce: string; readonly sinceMs: number } | null;
   /** Leads to the same process under another name; not dialled while that connection stands. */
   twin: Entry | null;
   /** What it answered to the last introduction, if it did not take it. */
@@ -139,6 +147,7 @@ export class ResourceManagerLinks {
       closer: null,
       link: null,
       server: null,
+      reached: null,
       twin: null,
       refusal: null,
       told: null,
@@ -157,10 +166,13 @@ export class ResourceManagerLinks {
     entry.closer = dialChannel(context, dialer, entry.address, 'resource-manager', {
       onReady: (channel, welcome) => {
         if (this.#isTwin(entry, `${welcome.serverId} ${welcome.serverInstance}`)) return channel.close();
+        const bootNonce = welcome.serverInstance;
+        entry.reached = { bootNonce, sinceMs: context.clock.monotonicMs() };
+        listener.onReached?.(entry.address, bootNonce);
         link = {
           address: entry.address,
           resourceManagerId: welcome.serverId,
-          bootNonce: welcome.serverInstance,
+          bootNonce,
           channel,
         };
         this.#introduce(entry, link);
@@ -256,15 +268,17 @@ export class ResourceManagerLinks {
 
   #closedByPeer(entry: Entry, reason: CloseReason): void {
     if (this.#closed || this.#entries.get(entry.address) !== entry) return;
-    const { link } = entry;
+    const { link, reached } = entry;
     entry.link = null;
     entry.server = null;
+    entry.reached = null;
     entry.closer = null;
     entry.ping?.cancel();
     entry.ping = null;
     const { context, logger, listener } = this.#options;
+    if (reached !== null) listener.onLost?.(entry.address, reached.bootNonce);
     if (link !== null) listener.onLinkDown(link, reason);
-    else listener.onDialFailed?.(entry.address, entry.refusal ?? reason.detail);
+    else listener.onDialFailed?.(entry.address, entry.refusal ?? reason.detail, reason.kind);
     if (link === null && entry.twin === null && entry.refusal === null) this.#tell(entry, reason);
     entry.refusal = null;
     logger.log('debug', 'resource-manager-connection-ended', {
@@ -274,8 +288,11 @@ export class ResourceManagerLinks {
     });
     this.#wakeTwins(entry);
     if (entry.twin !== null) return;
-    const delayMs = backoffDelayMs(REDIAL, entry.attempts, context.randomness);
-    entry.attempts += 1;
+    const redial = this.#options.redial ?? REDIAL;
+    const stoodMs = reached === null ? 0 : context.clock.monotonicMs() - reached.sinceMs;
+    const delayMs =
+      stoodMs >= redial.atOnceAfterMs ? 0 : backoffDelayMs(redial, entry.attempts, context.randomness);
+    if (delayMs > 0) entry.attempts += 1;
     entry.redial = context.clock.schedule(delayMs, () => this.#dial(entry));
   }
 }

@@ -13,6 +13,7 @@ type EffectType = ElectionEffect['type'];
 type EffectOf<Type extends EffectType> = Extract<ElectionEffect, { readonly type: Type }>;
 
 export const TTL_MS = 10_000;
+const OWN_NONCE = 'boot-rm-1' as BootNonce;
 export const CLUSTER: Identity = { clusterId: 'cluster-1' as ClusterId, generation: 1 };
 
 /** A candidate's entry in a line; without a name a foreign key's. */
@@ -26,13 +27,18 @@ export function entry(key: string, createRevision: bigint, name?: string): LineE
 
 /** An election machine, its two clocks, and an etcd that is played by the test. */
 export class ElectionRig {
-  readonly machine = new ElectionMachine({
-    leaseTtlMs: TTL_MS,
-    leadershipCheckMs: 125,
-    servingDeadlineMs: 400,
-    etcdResendMs: 100,
-    retryMs: 1_000,
-  });
+  readonly machine = new ElectionMachine(
+    {
+      leaseTtlMs: TTL_MS,
+      leadershipCheckMs: 125,
+      servingDeadlineMs: 400,
+      etcdResendMs: 100,
+      retryMs: 1_000,
+      silenceMs: 250,
+      challengeWaitMs: 500,
+    },
+    OWN_NONCE,
+  );
   /** Every effect since the last `forget`. */
   effects: ElectionEffect[] = [];
   nowMs = 1_000;
@@ -43,6 +49,8 @@ export class ElectionRig {
   epoch = 0n;
   /** Of the last observation. */
   revision = 50n;
+  /** Epoch that the leader record names in what is observed. */
+  leaderEpoch: bigint | null = null;
   /** Whether keepalives and checks are answered at once. */
   etcdAnswers = true;
 
@@ -125,7 +133,13 @@ export class ElectionRig {
     identity: Identity | null = CLUSTER,
   ): void {
     this.revision = revision;
-    const observation = { line, revision, identity, identityRevision: revision };
+    const observation = {
+      line,
+      revision,
+      identity,
+      identityRevision: revision,
+      leaderEpoch: this.leaderEpoch,
+    };
     this.send({ type: 'observed', observation });
   }
 
@@ -164,7 +178,8 @@ export class ElectionRig {
 
   /** Answers a check as if it had been sent then. */
   answerCheck(check: number, sent: Instant, kind: CheckOutcome['kind'] = 'standing'): void {
-    this.send({ type: 'checkAnswered', candidacy: this.candidacy, check, sent, outcome: { kind } });
+    const outcome = kind === 'challenged' ? { kind, askerReaches: 0, ownReaches: 0 } : { kind };
+    this.send({ type: 'checkAnswered', candidacy: this.candidacy, check, sent, outcome });
   }
 
   #answer(effect: ElectionEffect): void {

@@ -21,6 +21,8 @@ export class TestingContender implements LeaderContender {
   /** The present term; null once revoked. */
   leadership: Leadership | null = null;
   serving = false;
+  /** How many task executors it claims to reach. */
+  taskExecutors = 0;
   #inside = false;
 
   constructor(election: LeaderElectionService) {
@@ -61,6 +63,10 @@ export class TestingContender implements LeaderContender {
 
   probe(done: () => void): void {
     this.#told(null, () => this.onProbe(done));
+  }
+
+  reachableTaskExecutors(): number {
+    return this.taskExecutors;
   }
 
   handleError(error: Error): void {

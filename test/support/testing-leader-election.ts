@@ -1,3 +1,4 @@
+import type { PeerSighting } from '../../src/core/election/peer-sighting.ts';
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
 import type { QuartermasterError } from '../../src/core/problem.ts';
@@ -78,6 +79,7 @@ export class TestingLeaderElection implements LeaderElectionService {
   leadership: TestingLeadership | null = null;
   readonly confirms: LeaderSessionId[] = [];
   readonly resignations: Resignation[] = [];
+  readonly sightings: PeerSighting[] = [];
   stopped: string | null = null;
   resignProblem: QuartermasterError | null = null;
   view: ElectionView = { clusterId: TESTING_CLUSTER_ID, generation: 1, candidates: [], leader: null };
@@ -159,6 +161,10 @@ export class TestingLeaderElection implements LeaderElectionService {
     this.leadership = null;
     this.#granted = null;
     this.contender?.revokeLeadership(reason);
+  }
+
+  peerSighted(sighting: PeerSighting): void {
+    this.sightings.push(sighting);
   }
 
   suspend(): void {

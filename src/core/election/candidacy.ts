@@ -1,7 +1,9 @@
 import type { FencingToken } from '../fencing-token.ts';
 import type { LeaderSessionId } from '../ids.ts';
 import type {
+  CheckOutcome,
   ConfirmOutcome,
+  Deposition,
   ElectionEffect,
   ElectionEvent,
   HandOver,
@@ -10,6 +12,8 @@ import type {
 } from './election-events.ts';
 import { KeepAliveSchedule } from './keepalive-schedule.ts';
 import { type Instant, LEASE_SHARE } from './leadership-clock.ts';
+import type { PeerSighting } from './peer-sighting.ts';
+import { Succession, type SuccessionMemory } from './succession.ts';
 import { Term } from './term.ts';
 
 /** The times that the election rests on, in milliseconds. */
@@ -20,6 +24,10 @@ export interface ElectionSettings {
   readonly etcdResendMs: number;
   /** After a definite refusal, the next attempt waits this long. */
   readonly retryMs: number;
+  /** Silence of the head of the line after which it is challenged. */
+  readonly silenceMs: number;
+  /** How long a challenge stands before a silent head is deposed. */
+  readonly challengeWaitMs: number;
 }
 
 /** Events that belong to one candidacy. */
@@ -64,10 +72,14 @@ export class Candidacy {
   #term: Term | null = null;
   #confirmDueMs = Infinity;
   #releasedByMs = Infinity;
+  readonly #succession: Succession;
+  /** Leadership was granted over somebody who is still in line, and goes only with a deposition. */
+  #overSomebody = false;
 
-  constructor(number: number, settings: ElectionSettings) {
+  constructor(number: number, settings: ElectionSettings, memory: SuccessionMemory, nowMs: number) {
     this.number = number;
     this.#settings = settings;
+    this.#succession = new Succession(number, settings, memory, nowMs);
   }
 
   get leading(): boolean {
@@ -98,7 +110,18 @@ export class Candidacy {
 
   /** To be called first in each turn: a gap counts before whatever else the turn brings. */
   look(now: Instant): void {
+    this.#succession.look(now.monotonicMs);
     if (this.#phase === 'leading') this.#term?.look(now);
+  }
+
+  /** Something was seen of another candidate. */
+  sighted(sighting: PeerSighting, nowMs: number): void {
+    this.#succession.take(sighting, nowMs);
+  }
+
+  /** A call to the store failed. */
+  doubtStore(nowMs: number): void {
+    this.#succession.doubtEtcd(nowMs);
   }
 
   apply(event: CandidacyEvent, now: Instant, out: ElectionEffect[]): void {
@@ -124,6 +147,7 @@ export class Candidacy {
         return;
       case 'keepAliveAnswered':
         this.#keepAlive?.answered(event.outcome);
+        if (event.outcome.kind === 'failed') this.doubtStore(now.monotonicMs);
         if (event.outcome.kind === 'lost') {
           this.end({ reason: 'lease lost', evidence: 'a keepalive found no lease' }, now, out);
         } else if (event.outcome.kind === 'kept') {
@@ -139,7 +163,22 @@ export class Candidacy {
       case 'checkAnswered':
         if (event.outcome.kind === 'key-gone')
           this.#keyGone('a check found the candidate key gone', now, out);
-        else if (this.#phase === 'leading') this.#term?.checkAnswered(event.check, event.sent, event.outcome);
+        else if (this.#phase === 'leading' && isOutreached(event.outcome)) {
+          const { askerReaches, ownReaches } = event.outcome;
+          const evidence = `it reaches ${ownReaches} task executors, a standby that asked reaches ${askerReaches}`;
+          this.end({ reason: 'reaches too few task executors', evidence }, now, out);
+        } else if (this.#phase === 'leading')
+          this.#term?.checkAnswered(event.check, event.sent, event.outcome);
+        return;
+      case 'challengePut':
+        this.#succession.challengePut(event.epoch, event.outcome, now.monotonicMs);
+        return;
+      case 'challengeRead':
+        this.#succession.challengeRead(event.createRevision, event.standing, now.monotonicMs);
+        return;
+      case 'deposed':
+        this.#succession.deposed(event.outcome, now.monotonicMs);
+        if (event.outcome === 'refused') out.push({ type: 'observe', reason: 'the deposition was refused' });
         return;
       case 'keyFoundGone':
         this.#keyGone(event.how, now, out);
@@ -165,8 +204,10 @@ export class Candidacy {
     out: ElectionEffect[],
   ): void {
     if (observation !== null) this.#followLine(observation, now, out);
+    if (this.#phase === 'waiting' && identity !== null) this.#succeed(identity, now, out);
     this.#keepDeadlines(now, out);
-    if (this.#phase === 'confirming' && now.monotonicMs >= this.#confirmDueMs) this.#confirm(identity, out);
+    if (this.#phase === 'confirming' && now.monotonicMs >= this.#confirmDueMs)
+      this.#confirm(identity, now, out);
     if (this.#phase === 'leading') this.#term?.advance(now, out);
     this.#keepLease(now, out);
     if (this.#phase === 'ending' && now.monotonicMs >= this.#releasedByMs) this.#phase = 'over';
@@ -180,6 +221,7 @@ export class Candidacy {
     const keepAliveMs = this.#keepAlive?.dueMs(etcdResendMs) ?? Infinity;
     if (this.#phase === 'leading' && this.#term !== null)
       return Math.min(keepAliveMs, this.#term.nextDueMs());
+    if (this.#phase === 'waiting') return Math.min(keepAliveMs, this.#succession.nextDueMs());
     if (this.#phase !== 'granted' && this.#phase !== 'confirming') return keepAliveMs;
     const proof = this.#keepAlive?.proof;
     const deadlineMs = proof === undefined ? Infinity : proof.sent.monotonicMs + LEASE_SHARE * proof.ttlMs;
@@ -190,6 +232,8 @@ export class Candidacy {
   end(cause: EndCause, now: Instant, out: ElectionEffect[]): void {
     if (this.#phase === 'ending' || this.#phase === 'over') return;
     const { granted } = this;
+    // A record that stands may be that of the one ahead; ours, if there is one, goes with the lease.
+    const headed = granted && !this.#overSomebody;
     const opened = this.#phase !== 'opening';
     this.#phase = opened ? 'ending' : 'over';
     this.#term = null;
@@ -210,7 +254,7 @@ export class Candidacy {
         reason: cause.reason,
         evidence: cause.evidence,
         createRevision: this.#createRevision,
-        granted,
+        granted: headed,
         request: cause.request ?? null,
         handOver: cause.handOver ?? null,
       },
@@ -235,15 +279,37 @@ export class Candidacy {
     const created = this.#createRevision;
     if (created === null || (this.#phase !== 'waiting' && !this.granted)) return;
     if (observation.revision < created) return;
-    const [head] = observation.line;
-    if (!observation.line.some((entry) => entry.key === this.#key && entry.createRevision === created)) {
+    const index = observation.line.findIndex(
+      (entry) => entry.key === this.#key && entry.createRevision === created,
+    );
+    if (index === -1) {
       this.#keyGone(`not in the line of revision ${observation.revision}`, now, out);
-    } else if (this.#phase === 'waiting' && head?.key === this.#key && this.#leaderSessionId !== null) {
-      // A term must not begin on a lease that may have run out already.
-      if (this.#keepAlive?.fresh(now) !== true) return;
-      this.#phase = 'granted';
-      out.push({ type: 'grantLeadership', leaderSessionId: this.#leaderSessionId });
+      return;
     }
+    if (this.#phase === 'leading') return;
+    this.#succession.follow(observation.line.slice(0, index), observation.leaderEpoch, now.monotonicMs);
+    if (index > 0) return;
+    if (this.#phase === 'waiting') this.#grant(now, out);
+    // Whoever was to be deposed has gone by itself or by another hand: the confirm need not wait.
+    else if (this.#overSomebody && this.#confirmDueMs !== Infinity) this.#confirmDueMs = now.monotonicMs;
+    if (this.granted) this.#overSomebody = false;
+  }
+
+  /** Comes past the head of the line once it is known to be gone. */
+  #succeed(identity: Identity, now: Instant, out: ElectionEffect[]): void {
+    const deposition = this.#succession.advance(identity.generation, now.monotonicMs, out);
+    if (deposition === null || !this.#grant(now, out)) return;
+    this.#overSomebody = true;
+    const fields = { key: this.#key, evidence: deposition.evidence };
+    out.push({ type: 'log', level: 'warn', event: 'deposing the head of the line', fields });
+  }
+
+  /** A term must not begin on a lease that may have run out already. */
+  #grant(now: Instant, out: ElectionEffect[]): boolean {
+    if (this.#leaderSessionId === null || this.#keepAlive?.fresh(now) !== true) return false;
+    this.#phase = 'granted';
+    out.push({ type: 'grantLeadership', leaderSessionId: this.#leaderSessionId });
+    return true;
   }
 
   #keepDeadlines(now: Instant, out: ElectionEffect[]): void {
@@ -267,8 +333,14 @@ export class Candidacy {
     out.push({ type: 'keepAlive', candidacy: this.number, timeoutMs });
   }
 
-  #confirm(identity: Identity | null, out: ElectionEffect[]): void {
+  #confirm(identity: Identity | null, now: Instant, out: ElectionEffect[]): void {
     if (this.#createRevision === null || this.#leaderSessionId === null || identity === null) return;
+    let deposition: Deposition | null = null;
+    if (this.#overSomebody) {
+      const plan = this.#succession.plan(now.monotonicMs);
+      if (plan?.next !== true) return this.#headIsBack('the grounds for its deposition are gone', now, out);
+      ({ deposition } = plan);
+    }
     this.#confirmDueMs = Infinity;
     this.#identity = identity;
     const token = {
@@ -276,7 +348,7 @@ export class Candidacy {
       epoch: this.#createRevision,
       leaderSessionId: this.#leaderSessionId,
     };
-    out.push({ type: 'confirm', candidacy: this.number, token, identity });
+    out.push({ type: 'confirm', candidacy: this.number, token, identity, deposition });
   }
 
   #confirmAnswered(outcome: ConfirmOutcome, now: Instant, out: ElectionEffect[]): void {
@@ -296,7 +368,17 @@ export class Candidacy {
         out.push({ type: 'observe', reason: 'the confirm was refused' });
         this.#confirmDueMs = now.monotonicMs + this.#settings.etcdResendMs;
         return;
+      case 'head-answered':
+        return this.#headIsBack('it answered its challenge after all', now, out);
+      case 'limited':
+        this.#confirmDueMs = now.monotonicMs + this.#settings.retryMs;
+        return;
     }
+  }
+
+  /** Granted once, a key is never granted again, so it goes to the end of the line with a new one. */
+  #headIsBack(evidence: string, now: Instant, out: ElectionEffect[]): void {
+    this.end({ reason: 'the head of the line is alive', evidence }, now, out);
   }
 
   #confirmed(sent: Instant, now: Instant, out: ElectionEffect[]): void {
@@ -308,4 +390,11 @@ export class Candidacy {
     this.#phase = 'leading';
     out.push({ type: 'leadershipConfirmed', candidacy: this.number, token, clusterId });
   }
+}
+
+/** A leader that reaches fewer than half as many task executors as a standby makes way for it. */
+function isOutreached(
+  outcome: CheckOutcome,
+): outcome is Extract<CheckOutcome, { readonly kind: 'challenged' }> {
+  return outcome.kind === 'challenged' && 2 * outcome.ownReaches < outcome.askerReaches;
 }

@@ -2,6 +2,7 @@ import type { FencingToken } from '../fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../ids.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { Instant } from './leadership-clock.ts';
+import type { PeerSighting } from './peer-sighting.ts';
 
 /** What a candidate writes into its key. */
 export interface CandidateValue {
@@ -33,7 +34,28 @@ export interface Observation {
   readonly identity: Identity | null;
   /** Revision as of which the identity was so; it may be another one than that of the line. */
   readonly identityRevision: bigint;
+  /** Epoch that the leader record names; null when there is none that can be read. */
+  readonly leaderEpoch: bigint | null;
 }
+
+/** Candidates that are to be removed from the head of the line, and on what grounds. */
+export interface Deposition {
+  /** The head first, then others ahead that are proven dead. */
+  readonly dead: readonly LineEntry[];
+  /** The challenge that the head has not answered; null when its death is proven or it is foreign. */
+  readonly challengeRevision: bigint | null;
+  readonly evidence: string;
+}
+
+export type ChallengePutOutcome =
+  /** A challenge to that head stands, ours or somebody else's. */
+  | { readonly kind: 'standing'; readonly createRevision: bigint }
+  /** The head, or we, are not in line any more. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed' };
+
+/** `refused`: something in the guard did not hold any more. `limited`: too many depositions of late. */
+export type DepositionOutcome = 'done' | 'refused' | 'limited';
 
 export type KeepAliveOutcome =
   | { readonly kind: 'kept'; readonly ttlMs: number; readonly sent: Instant }
@@ -47,12 +69,16 @@ export type ConfirmOutcome =
   | { readonly kind: 'key-gone' }
   | { readonly kind: 'identity-differs'; readonly identity: Identity | null }
   /** The key stands and nothing of ours is written: something else in the guard did not hold. */
-  | { readonly kind: 'refused' };
+  | { readonly kind: 'refused' }
+  /** The head that was to be deposed with it has answered its challenge. */
+  | { readonly kind: 'head-answered' }
+  /** There were too many depositions of late; only the head's lease can end it. */
+  | { readonly kind: 'limited' };
 
 export type CheckOutcome =
   | { readonly kind: 'standing' }
-  /** The key stands, and so does a question to its owner. */
-  | { readonly kind: 'challenged' }
+  /** The key stands, and so does a question to its owner: how many task executors the asker and we reach. */
+  | { readonly kind: 'challenged'; readonly askerReaches: number; readonly ownReaches: number }
   | { readonly kind: 'key-gone' }
   | { readonly kind: 'failed' };
 
@@ -94,6 +120,24 @@ export type ElectionEvent =
       readonly sent: Instant;
       readonly outcome: CheckOutcome;
     }
+  | {
+      readonly type: 'challengePut';
+      readonly candidacy: number;
+      readonly epoch: bigint;
+      readonly outcome: ChallengePutOutcome;
+    }
+  | {
+      readonly type: 'challengeRead';
+      readonly candidacy: number;
+      readonly createRevision: bigint;
+      /** Null when the store did not answer. */
+      readonly standing: boolean | null;
+    }
+  | { readonly type: 'deposed'; readonly candidacy: number; readonly outcome: DepositionOutcome }
+  /** Something was seen of another resource manager. */
+  | { readonly type: 'peerSighted'; readonly sighting: PeerSighting }
+  /** A call to the store failed or took too long. */
+  | { readonly type: 'storeDoubted' }
   /** A guarded write found the candidate key gone. */
   | { readonly type: 'keyFoundGone'; readonly candidacy: number; readonly how: string }
   | {
@@ -142,6 +186,31 @@ export type ElectionEffect =
       readonly candidacy: number;
       readonly token: FencingToken;
       readonly identity: Identity;
+      /** Who is to be deposed in the same transaction; null when nobody is ahead. */
+      readonly deposition: Deposition | null;
+    }
+  /** Put a challenge to the head of the line, or find the one there is; answered by `challengePut`. */
+  | {
+      readonly type: 'putChallenge';
+      readonly candidacy: number;
+      readonly generation: number;
+      readonly head: LineEntry;
+      readonly reason: string;
+    }
+  /** Answered by `challengeRead`. */
+  | {
+      readonly type: 'readChallenge';
+      readonly candidacy: number;
+      readonly generation: number;
+      readonly head: LineEntry;
+      readonly createRevision: bigint;
+    }
+  /** Depose without taking over; answered by `deposed`. */
+  | {
+      readonly type: 'depose';
+      readonly candidacy: number;
+      readonly generation: number;
+      readonly deposition: Deposition;
     }
   | {
       readonly type: 'leadershipConfirmed';

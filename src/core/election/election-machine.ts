@@ -1,10 +1,14 @@
 import type { FencingToken } from '../fencing-token.ts';
-import type { ResourceManagerId } from '../ids.ts';
+import type { BootNonce, ResourceManagerId } from '../ids.ts';
 import type { ProblemCode } from '../problem.ts';
 import { Candidacy, type ElectionSettings } from './candidacy.ts';
 import type { ElectionEffect, ElectionEvent, Identity, LineEntry, Observation } from './election-events.ts';
+import { ChallengePatience } from './challenge-patience.ts';
+import { DeathEvidence } from './death-evidence.ts';
 import { IdentityMemory } from './identity-memory.ts';
 import type { Instant } from './leadership-clock.ts';
+import type { PeerSighting } from './peer-sighting.ts';
+import type { SuccessionMemory } from './succession.ts';
 
 /**
  * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
@@ -26,9 +30,13 @@ export class ElectionMachine {
   #identityRevision = 0n;
   #contradicted = false;
   #foreign = new Set<string>();
+  readonly #succession: SuccessionMemory;
 
-  constructor(settings: ElectionSettings) {
+  /** `bootNonce` is this process's own. */
+  constructor(settings: ElectionSettings, bootNonce: BootNonce) {
     this.#settings = settings;
+    const evidence = new DeathEvidence(bootNonce);
+    this.#succession = { evidence, patience: new ChallengePatience(), watching: false };
   }
 
   /** Takes one event; `nowMs` is monotonic. The effects are to be carried out in order, before the next event. */
@@ -81,7 +89,14 @@ export class ElectionMachine {
         return;
       case 'observed':
         this.#observation = event.observation;
+        this.#succession.evidence.follow(event.observation.line);
         this.#nameForeignKeys(event.observation.line, out);
+        return;
+      case 'peerSighted':
+        this.#sighted(event.sighting, now.monotonicMs, out);
+        return;
+      case 'storeDoubted':
+        this.#candidacy?.doubtStore(now.monotonicMs);
         return;
       case 'identityAnswered':
         this.#identityAnswered(event.identity, event.revision, now, out);
@@ -119,8 +134,15 @@ export class ElectionMachine {
     const ready = observation !== null && this.#identity.remembered !== null && !this.#contradicted;
     if (!ready || this.#candidacy !== null || now.monotonicMs < this.#notBeforeMs) return;
     this.#candidacies += 1;
-    this.#candidacy = new Candidacy(this.#candidacies, this.#settings);
+    this.#candidacy = new Candidacy(this.#candidacies, this.#settings, this.#succession, now.monotonicMs);
     out.push({ type: 'openCandidacy', candidacy: this.#candidacies });
+  }
+
+  #sighted(sighting: PeerSighting, nowMs: number, out: ElectionEffect[]): void {
+    if (sighting.type === 'watching') this.#succession.watching = true;
+    const misled = this.#succession.evidence.take(sighting);
+    if (misled !== null) out.push({ type: 'log', level: 'error', event: misled, fields: {} });
+    this.#candidacy?.sighted(sighting, nowMs);
   }
 
   /** Nothing is confirmed, and nobody stays in line, under an identity that is not the one remembered. */
