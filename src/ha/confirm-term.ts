@@ -95,9 +95,11 @@ function judgeElseBranch(
   const same = found?.clusterId === identity.clusterId && found.generation === identity.generation;
   if (!same) return { kind: 'identity-differs', identity: found };
   const head = deposed?.dead[0];
-  const challenge = deposed?.challenge;
-  if (head === undefined || challenge === undefined || challenge === null) return { kind: 'refused' };
-  const answered = isAmong(rangeOf(results, 4), head) && !isAmong(rangeOf(results, 5), challenge);
+  if (deposed === undefined || head === undefined) return { kind: 'refused' };
+  const { challengeKey: key, challengeRevision: createRevision } = deposed;
+  if (createRevision === null) return { kind: 'refused' };
+  const answered =
+    isAmong(rangeOf(results, 4), head) && !isAmong(rangeOf(results, 5), { key, createRevision });
   return { kind: answered ? 'head-answered' : 'refused' };
 }
 

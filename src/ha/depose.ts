@@ -45,10 +45,10 @@ export function deposedKeys(
     neverConfirmed: true,
     ended,
   };
-  const challenge = keys.challenge(generation, head.createRevision);
   return {
     dead,
-    challenge: challengeRevision === null ? null : { key: challenge, createRevision: challengeRevision },
+    challengeKey: keys.challenge(generation, head.createRevision),
+    challengeRevision,
     neverConfirmed: openRow(rows, head.createRevision) === undefined ? neverConfirmed : null,
   };
 }

@@ -78,8 +78,10 @@ export interface HistoryWork {
 export interface DeposedKeys {
   /** The head first. */
   readonly dead: readonly StandingKey[];
-  /** The challenge that the head has not answered; null when it needed none. */
-  readonly challenge: StandingKey | null;
+  /** Where challenges to the head stand. */
+  readonly challengeKey: string;
+  /** Create revision of the challenge that the head has not answered; null when it needed none. */
+  readonly challengeRevision: bigint | null;
   /** The head's row, to be created because it never confirmed; null when there is one, which is closed. */
   readonly neverConfirmed: HistoryRow | null;
 }
@@ -96,34 +98,29 @@ export interface Confirm {
 }
 
 /** That those to be deposed are as they were seen: nothing of what is known about them holds for others. */
-export function guardDeposed(keys: ClusterKeys, { dead, challenge, neverConfirmed }: DeposedKeys): Compare[] {
-  return [
-    ...dead.map(stands),
-    ...(challenge === null ? [] : [stands(challenge)]),
-    ...(neverConfirmed === null
-      ? []
-      : [absent(keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch))]),
-  ];
+export function guardDeposed(keys: ClusterKeys, deposed: DeposedKeys): Compare[] {
+  const { dead, challengeKey, challengeRevision, neverConfirmed } = deposed;
+  const compare = dead.map(stands);
+  if (challengeRevision !== null) {
+    compare.push(stands({ key: challengeKey, createRevision: challengeRevision }));
+  }
+  if (neverConfirmed !== null) {
+    compare.push(absent(keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch)));
+  }
+  return compare;
 }
 
-/** Removes them, with the challenge to them, and says so in history. */
-export function removeDeposed(
-  keys: ClusterKeys,
-  { dead, challenge, neverConfirmed }: DeposedKeys,
-): Operation[] {
-  return [
-    ...dead.map(({ key }): Operation => ({ type: 'delete', key })),
-    ...(challenge === null ? [] : [{ type: 'delete', key: challenge.key } as const]),
-    ...(neverConfirmed === null
-      ? []
-      : [
-          {
-            type: 'put',
-            key: keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch),
-            value: formatHistoryRow(neverConfirmed),
-          } as const,
-        ]),
-  ];
+/** Removes them, with any challenge to the head, and says so in history. */
+export function removeDeposed(keys: ClusterKeys, deposed: DeposedKeys): Operation[] {
+  const { dead, challengeKey, neverConfirmed } = deposed;
+  const operations = [...dead.map(({ key }) => key), challengeKey].map(
+    (key): Operation => ({ type: 'delete', key }),
+  );
+  if (neverConfirmed !== null) {
+    const key = keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch);
+    operations.push({ type: 'put', key, value: formatHistoryRow(neverConfirmed) });
+  }
+  return operations;
 }
 
 /** That the rows to be closed are as they were read. */
