@@ -41,7 +41,11 @@ export async function confirmTerm(
   signal: AbortSignal,
 ): Promise<ConfirmOutcome | null> {
   const { record, deposition } = term;
-  const rows = await history.read(context, keys, signal);
+  const deposedEpoch = deposition?.dead[0]?.createRevision;
+  const rows =
+    deposedEpoch === undefined
+      ? await history.read(context, keys, signal)
+      : await history.readDuring(deposedEpoch, context, keys, signal);
   if (rows === null) return null;
   const { generation, epoch } = record.token;
   const by = record.resourceManagerId;
@@ -53,7 +57,7 @@ export async function confirmTerm(
     if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return { kind: 'limited' };
     const end = depositionEnd(deposition, by, wallMs);
     deposed = deposedKeys(keys, rows, deposition, generation, end);
-    endOf = (row) => (row.epoch === deposition.dead[0]?.createRevision ? end : lost);
+    endOf = (row) => (row.epoch === deposedEpoch ? end : lost);
   }
   const work = historyWork(rows, keys.historyRow(generation, epoch), endOf);
   const transaction = confirm(keys, { ...term, history: work, ...(deposed && { deposed }) });

@@ -87,13 +87,14 @@ export async function deposeHead(
   signal: AbortSignal,
 ): Promise<DepositionOutcome | null> {
   const { own, by, generation, deposition } = request;
-  const rows = await history.read(context, keys, signal);
+  const epoch = deposition.dead[0]?.createRevision ?? 0n;
+  const rows = await history.readDuring(epoch, context, keys, signal);
   if (rows === null) return null;
   const wallMs = context.clock.wallMs();
   if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return 'limited';
   const end = depositionEnd(deposition, by, wallMs);
   const deposed = deposedKeys(keys, rows, deposition, generation, end);
-  const open = openRow(rows, deposed.dead[0]?.createRevision ?? 0n);
+  const open = openRow(rows, epoch);
   const close = open === undefined ? [] : [{ keyValue: open.keyValue, closed: { ...open.row, ended: end } }];
   const transaction = depose(keys, own, deposed, close);
   const outcome = await sendUntilAnswered(

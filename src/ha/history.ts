@@ -19,6 +19,24 @@ const PAGE_ROWS = 500;
 export class HistoryIndex {
   /** Rows from the oldest one on, all of them ended. */
   #ended: readonly KeyValue[] = [];
+  /** All rows as they were last read. */
+  #latest: readonly KeyValue[] = [];
+
+  /**
+   * All rows, as they were read while the term of that epoch was under way: nobody else can have deposed anybody
+   * since without ending it, so they are as good as new for whoever deposes it. Read again when it is not among them.
+   */
+  async readDuring(
+    epoch: bigint,
+    context: StoreContext,
+    keys: ClusterKeys,
+    signal: AbortSignal,
+  ): Promise<readonly KeyValue[] | null> {
+    const latest = this.#latest;
+    // A second attempt reads for itself.
+    this.#latest = [];
+    return openRow(latest, epoch) === undefined ? this.read(context, keys, signal) : latest;
+  }
 
   /** All rows, oldest first; null when the signal was aborted before the store answered. */
   async read(
@@ -36,6 +54,7 @@ export class HistoryIndex {
     const open = rows.findIndex(({ value }) => parseHistoryRow(value)?.ended === null);
     const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-HISTORY_ROWS_KEPT);
     if (ended.length > 0) this.#ended = ended;
+    this.#latest = rows;
     return rows;
   }
 }

@@ -156,6 +156,9 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#dispatch({ type: 'observed', observation });
     const view = toView(state, observation, this.#machine.identity);
     if (sameView(view, this.#view)) return;
+    const led = view.leader !== null && view.leader.token.epoch !== this.#view.leader?.token.epoch;
+    // While there is time, for whoever may have to depose this leader.
+    if (led) void this.#setting.history.read(this.#context, this.#keys, this.#life.signal);
     this.#view = view;
     this.#enqueue(() => this.#tell((contender) => contender.viewChanged(view)));
   }

@@ -239,10 +239,11 @@ export class Term implements TermContext {
             for (const keyValue of keyValues) onKey(keyValue.key.slice(prefix.length), keyValue);
           }),
       });
-    const complete =
-      (await read(keys.taskExecutors, (name, keyValue) => this.#expectTaskExecutor(name, keyValue))) &&
-      (await read(keys.jobMasters, (name, keyValue) => this.#expectJobMaster(name, keyValue)));
-    if (complete) this.post(() => this.#takenOver(clock.monotonicMs() - startMs));
+    const complete = await Promise.all([
+      read(keys.taskExecutors, (name, keyValue) => this.#expectTaskExecutor(name, keyValue)),
+      read(keys.jobMasters, (name, keyValue) => this.#expectJobMaster(name, keyValue)),
+    ]);
+    if (complete.every(Boolean)) this.post(() => this.#takenOver(clock.monotonicMs() - startMs));
   }
 
   #expectTaskExecutor(name: string, keyValue: KeyValue): void {

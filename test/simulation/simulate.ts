@@ -1,13 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { FailedRun, leaderCrash } from './leader-crash.ts';
+import { FailedRun, leaderCrash, type Result } from './leader-crash.ts';
+import { FAILOVER_SCENARIOS } from './failover-scenarios.ts';
+import { failover } from './failover.ts';
 import { trouble } from './trouble.ts';
 import { workerTrouble } from './worker-trouble.ts';
 
-const SCENARIOS = { 'leader-crash': leaderCrash, trouble, 'worker-trouble': workerTrouble } as const;
-
-function isScenario(name: string): name is keyof typeof SCENARIOS {
-  return Object.hasOwn(SCENARIOS, name);
-}
+const SCENARIOS = new Map<string, (seed: number) => Promise<Result>>([
+  ['trouble', trouble],
+  ['worker-trouble', workerTrouble],
+  ['leader-crash', leaderCrash],
+  ...Object.keys(FAILOVER_SCENARIOS).map((name) => [name, (seed: number) => failover(name, seed)] as const),
+]);
 
 /** `SCENARIO` names one of them, `trouble` unless given; `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
 async function main(): Promise<number> {
@@ -15,8 +18,10 @@ async function main(): Promise<number> {
   const from = Number(single ?? process.env['FROM'] ?? 1);
   const count = single === undefined ? Number(process.env['SEEDS'] ?? 20) : 1;
   const name = process.env['SCENARIO'] ?? 'trouble';
-  if (!isScenario(name)) throw new Error(`There is no scenario ${name}.`);
-  const scenario = SCENARIOS[name];
+  const scenario = SCENARIOS.get(name);
+  if (scenario === undefined) {
+    throw new Error(`There is no scenario ${name}, only ${[...SCENARIOS.keys()].join(', ')}.`);
+  }
   let failed = 0;
   for (let seed = from; seed < from + count; seed++) {
     try {

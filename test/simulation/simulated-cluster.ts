@@ -77,8 +77,10 @@ export class SimulatedCluster {
     this.etcd = new SimulatedEtcd({ clock: this.clock, latencyMs: () => 0.2 + 2 * latency.fraction() });
   }
 
-  startResourceManager(id: string): Running<ResourceManager> {
-    const { process, randomness, address } = this.#process(id);
+  /** `advertised` is where it says that it is, if that is not where it listens. */
+  startResourceManager(id: string, advertised?: string): Running<ResourceManager> {
+    const { process, randomness, address: listening } = this.#process(id);
+    const address = advertised ?? listening;
     const { clock } = process;
     const logger = this.trace.logger(id);
     const resourceManagerId = id as ResourceManagerId;
@@ -102,15 +104,15 @@ export class SimulatedCluster {
       logger,
       timing,
       highAvailability,
-      dialer: process.dialer(this.network.dialer(address)),
+      dialer: process.dialer(this.network.dialer(listening)),
       prover: NO_SECRET,
       matching: profileMatching,
       workerProvider: null,
       onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
     });
-    this.#listen(process, address, endpoint.acceptor());
+    this.#listen(process, listening, endpoint.acceptor());
     endpoint.start();
-    return this.#keep(this.resourceManagers, id, { process, address, endpoint });
+    return this.#keep(this.resourceManagers, id, { process, address: listening, endpoint });
   }
 
   startTaskExecutor(

@@ -1,0 +1,284 @@
+import type { Running, SimulatedCluster } from './simulated-cluster.ts';
+import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
+
+const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
+const TEN_MINUTES_MS = 600_000;
+
+/** What a scenario has to say: times are virtual milliseconds. */
+export type Findings = Record<string, number>;
+
+/** A cluster that has a leader and whose connections stand, and hands to break it with. */
+export class FailoverScene {
+  readonly cluster: SimulatedCluster;
+  /** When two served at once, each time for how long at most. */
+  readonly overlapsMs: number[] = [];
+  #overlapSinceMs: number | null = null;
+
+  constructor(cluster: SimulatedCluster) {
+    this.cluster = cluster;
+  }
+
+  /** Three resource managers, two task executors, and a job with five slots. */
+  async begin(): Promise<void> {
+    const { cluster } = this;
+    for (const id of ['rm-1', 'rm-2', 'rm-3']) cluster.startResourceManager(id);
+    for (const id of ['te-1', 'te-2']) cluster.startTaskExecutor(id, [PROFILE, PROFILE, PROFILE, PROFILE]);
+    const { endpoint } = cluster.startJobMaster('job');
+    await this.until('the job is registered', () => endpoint.job !== null, 60_000);
+    void endpoint.job?.requestSlots(5, PROFILE);
+    await this.until('five slots are held', () => this.held === 5, 60_000);
+    await this.run(2_000);
+  }
+
+  get held(): number {
+    return this.cluster.jobMasters.get('job')?.endpoint.job?.slots.filter((slot) => slot.held).length ?? 0;
+  }
+
+  get nowMs(): number {
+    return this.cluster.clock.monotonicMs();
+  }
+
+  leader(): Running<ResourceManager> {
+    const leader = this.cluster.leader();
+    if (leader === null) throw new Error('nobody leads');
+    return leader;
+  }
+
+  epoch(): bigint {
+    return this.leader().endpoint.view.status().epoch ?? 0n;
+  }
+
+  standbys(): Running<ResourceManager>[] {
+    const leader = this.leader();
+    return [...this.cluster.resourceManagers.values()].filter((each) => each !== leader);
+  }
+
+  /** Moves on until the condition holds, and watches that nobody serves beside the leader. */
+  async until(what: string, condition: () => boolean, limitMs: number): Promise<void> {
+    await this.cluster.clock.until(
+      () => {
+        this.#look();
+        return condition();
+      },
+      limitMs,
+      what,
+    );
+  }
+
+  run(ms: number): Promise<void> {
+    const endMs = this.nowMs + ms;
+    this.cluster.clock.schedule(ms, () => {});
+    return this.until(`${ms} ms to pass`, () => this.nowMs >= endMs, ms + 1);
+  }
+
+  /** Until somebody else than `before` serves; how long that took. */
+  async successor(before: Running<ResourceManager>, limitMs: number): Promise<number> {
+    const startMs = this.nowMs;
+    const other = (): boolean => {
+      const leader = this.cluster.leader();
+      return leader !== null && leader !== before;
+    };
+    await this.until(`a successor of ${before.process.name}`, other, limitMs);
+    return this.nowMs - startMs;
+  }
+
+  /** Under one leader from now on, whatever else happens. */
+  async stays(ms: number): Promise<void> {
+    const epoch = this.epoch();
+    await this.run(ms);
+    const now = this.cluster.leader()?.endpoint.view.status().epoch;
+    if (now !== epoch) throw new Error(`the leader of epoch ${epoch} did not stay: ${now} leads`);
+  }
+
+  #look(): void {
+    const serving = [...this.cluster.resourceManagers.values()].filter(
+      ({ process, endpoint }) => process.running && endpoint.state === 'serving',
+    );
+    if (serving.length > 1) this.#overlapSinceMs ??= this.nowMs;
+    else if (this.#overlapSinceMs !== null) {
+      this.overlapsMs.push(this.nowMs - this.#overlapSinceMs);
+      this.#overlapSinceMs = null;
+    }
+  }
+}
+
+function demand(holds: boolean, sentence: string): void {
+  if (!holds) throw new Error(sentence);
+}
+
+function idOf({ process }: Running<unknown>): string {
+  return process.name.split('#')[0] ?? '';
+}
+
+/** The links between two, in both directions. */
+function cut({ links }: SimulatedCluster, a: Running<unknown>, b: Running<unknown>): void {
+  links.cut(a.address, b.address);
+  links.cut(b.address, a.address);
+}
+
+async function crash(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  scene.cluster.crash(leader);
+  const confirmMs = await scene.successor(leader, 5_000);
+  demand(confirmMs < 100, `a crash took ${confirmMs} ms`);
+  demand(scene.held === 5, `${scene.held} of 5 slots are held after the crash`);
+  return { confirmMs };
+}
+
+async function restart(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  scene.cluster.crash(leader);
+  // At the same address before anybody has dialled it again.
+  scene.cluster.startResourceManager(idOf(leader));
+  const confirmMs = await scene.successor(leader, 5_000);
+  demand(confirmMs < 150, `a restart took ${confirmMs} ms`);
+  await scene.stays(5_000);
+  return { confirmMs };
+}
+
+async function twoAhead(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  const [first] = scene.leader().endpoint.view.status().epoch === null ? [] : scene.standbys();
+  scene.cluster.crash(leader);
+  if (first !== undefined) scene.cluster.crash(first);
+  const confirmMs = await scene.successor(leader, 5_000);
+  demand(confirmMs < 150, `two dead took ${confirmMs} ms`);
+  return { confirmMs };
+}
+
+/** From a tenth of the time to live to three times as long. */
+async function pause(scene: FailoverScene, chance: () => number): Promise<Findings> {
+  const leader = scene.leader();
+  const pauseMs = 1_000 + chance() * 29_000;
+  leader.process.stop();
+  scene.cluster.clock.schedule(pauseMs, () => leader.process.resume());
+  const confirmMs = await scene.successor(leader, 5_000);
+  demand(confirmMs < 1_200, `a pause took ${confirmMs} ms`);
+  await scene.run(pauseMs + 5_000);
+  demand(leader.endpoint.state === 'standby', `the paused one is ${leader.endpoint.state}`);
+  demand(scene.held === 5, `${scene.held} of 5 slots are held after the pause`);
+  return { confirmMs, pauseMs };
+}
+
+async function shortPause(scene: FailoverScene, chance: () => number): Promise<Findings> {
+  const leader = scene.leader();
+  const pauseMs = chance() * 500;
+  leader.process.stop();
+  scene.cluster.clock.schedule(pauseMs, () => leader.process.resume());
+  await scene.run(5_000);
+  demand(scene.cluster.leader() !== null, 'nobody leads after a short pause');
+  return { pauseMs };
+}
+
+/** The leader reaches etcd and the task executors, only not the standbys: it stays. */
+async function cutFromStandbys(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  for (const standby of scene.standbys()) cut(scene.cluster, leader, standby);
+  await scene.stays(TEN_MINUTES_MS / 10);
+  return {};
+}
+
+async function asymmetric(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  for (const standby of scene.standbys()) scene.cluster.links.cut(leader.address, standby.address);
+  await scene.stays(30_000);
+  return {};
+}
+
+async function flapping(scene: FailoverScene, chance: () => number): Promise<Findings> {
+  const leader = scene.leader();
+  const [standby] = scene.standbys();
+  if (standby === undefined) return {};
+  const epoch = scene.epoch();
+  for (let round = 0; round < 40; round++) {
+    cut(scene.cluster, leader, standby);
+    await scene.run(50 + chance() * 1_500);
+    scene.cluster.links.heal();
+    await scene.run(50 + chance() * 1_500);
+  }
+  demand(scene.epoch() === epoch, 'leadership flapped with a link');
+  return {};
+}
+
+/** Somebody advertises the leader's address, another one that nobody listens at: neither may depose anybody. */
+async function wrongAdvertise(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  scene.cluster.startResourceManager('rm-4', leader.address);
+  scene.cluster.startResourceManager('rm-5', 'nowhere:1');
+  await scene.stays(60_000);
+  return {};
+}
+
+async function cutFromEtcd(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  scene.cluster.etcd.block(leader.process.name);
+  const confirmMs = await scene.successor(leader, 5_000);
+  demand(confirmMs < 1_800, `a cut from etcd took ${confirmMs} ms`);
+  scene.cluster.etcd.unblock(leader.process.name);
+  await scene.run(15_000);
+  demand(leader.endpoint.state === 'standby', `the one cut off is ${leader.endpoint.state}`);
+  return { confirmMs };
+}
+
+async function foreignHead(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  cluster.etcd.putKey('/quartermaster/simulated/election/0', 'nobody');
+  const leader = scene.leader();
+  for (const each of scene.standbys()) cluster.crash(each);
+  cluster.crash(leader);
+  const startMs = scene.nowMs;
+  cluster.startResourceManager('rm-1');
+  await scene.until('a leader', () => cluster.leader() !== null, 60_000);
+  return { confirmMs: scene.nowMs - startMs };
+}
+
+/** More false proofs than the limit: the lease must do, and somebody leads in the end. */
+async function rateLimit(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const startMs = scene.nowMs;
+  for (let round = 0; round < 5; round++) {
+    const leader = scene.leader();
+    cluster.crash(leader);
+    cluster.startResourceManager(idOf(leader));
+    await scene.successor(leader, 20_000);
+    await scene.run(500);
+  }
+  const tookMs = scene.nowMs - startMs;
+  demand(tookMs > 8_000, `five depositions in ${tookMs} ms`);
+  return { tookMs };
+}
+
+async function healthy(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  cluster.links.quality = {
+    ...cluster.links.quality,
+    slowShare: 0.05,
+    stallShare: 0.0005,
+    breakShare: 0.002,
+  };
+  await scene.stays(TEN_MINUTES_MS);
+  return { broken: cluster.links.breaks + cluster.links.stalls };
+}
+
+export interface FailoverScenario {
+  /** Overlap of two that serve, at most; zero unless the scenario is about a false proof. */
+  readonly overlapMs: number;
+  readonly play: (scene: FailoverScene, chance: () => number) => Promise<Findings>;
+}
+
+/** What may happen to a leader, by name. */
+export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
+  crash: { overlapMs: 0, play: crash },
+  restart: { overlapMs: 0, play: restart },
+  'two-dead': { overlapMs: 0, play: twoAhead },
+  pause: { overlapMs: 0, play: pause },
+  'short-pause': { overlapMs: 0, play: shortPause },
+  'cut-from-standbys': { overlapMs: 0, play: cutFromStandbys },
+  asymmetric: { overlapMs: 0, play: asymmetric },
+  flapping: { overlapMs: 0, play: flapping },
+  'wrong-advertise': { overlapMs: 0, play: wrongAdvertise },
+  'cut-from-etcd': { overlapMs: 0, play: cutFromEtcd },
+  'foreign-head': { overlapMs: 0, play: foreignHead },
+  'rate-limit': { overlapMs: 0, play: rateLimit },
+  healthy: { overlapMs: 0, play: healthy },
+};
