@@ -69,7 +69,7 @@ async function play(cluster: SimulatedCluster): Promise<Result> {
 
   cluster.crash(first);
   void job.requestSlots(2, PROFILE);
-  await until('a new leader', () => cluster.leader() !== null, 60_000);
+  await until('a new leader', () => cluster.leader() !== null, 3_000);
   const second = cluster.leader();
   expect(second?.endpoint.view.status().epoch).to.satisfy((epoch: bigint) => epoch > firstEpoch);
   cluster.startResourceManager(first.process.name.split('#')[0] ?? '');

@@ -13,11 +13,15 @@ const SLOTS = [SMALL, SMALL, SMALL];
 const QUALITY = { leastDelayMs: 0.1, mostDelayMs: 3, slowShare: 0.02, stallShare: 0.0005, breakShare: 0.001 };
 const TROUBLE_MS = 120_000;
 const CONVERGENCE_MS = 180_000;
+const DEPOSITION_WINDOW_MS = 12_000;
+const CRASH_MS = 150;
 
 /** A run in trouble, and what trouble it was. */
 export interface TroubledResult extends Result {
   readonly faults: FaultCounts;
   readonly leaders: number;
+  /** From the crash of the leader after the trouble to its successor. */
+  readonly crashMs: number;
 }
 
 /** Faults of every kind for two minutes while jobs come and go; then everything must come right by itself. */
@@ -26,6 +30,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
   const randomness = new SeededRandomness(seed ^ 0x5bd1e995, 'trouble');
   const faults = new FaultSchedule(cluster, randomness, SLOTS);
   const watch = new Watcher(cluster, faults);
+  let crashMs = Infinity;
   try {
     for (const id of RESOURCE_MANAGERS) cluster.startResourceManager(id);
     for (const id of TASK_EXECUTORS) cluster.startTaskExecutor(id, SLOTS);
@@ -46,6 +51,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
         throw new Error(watch.missing() ?? 'nothing is missing', { cause: error });
       });
     await watch.books();
+    crashMs = await watch.crash();
   } catch (error) {
     throw new FailedRun(seed, cluster, error);
   }
@@ -55,6 +61,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
     trouble: cluster.links.breaks + cluster.links.stalls,
     faults: faults.counts,
     leaders: watch.epochs.size,
+    crashMs,
   };
 }
 
@@ -130,6 +137,19 @@ class Watcher {
     }
     const waiting = [...this.#cluster.jobMasters.keys()].filter((id) => !this.#satisfied.has(id));
     return waiting.length === 0 ? null : `no slot for ${waiting.join(', ')}`;
+  }
+
+  /** The trouble has left nothing behind that makes the next failover slow; returns how long it takes. */
+  async crash(): Promise<number> {
+    const { clock } = this.#cluster;
+    // So long that no deposition of the trouble counts against the limit.
+    await clock.advance(DEPOSITION_WINDOW_MS);
+    const leader = this.#cluster.leader();
+    if (leader === null) throw new Error('nobody leads');
+    this.#cluster.crash(leader);
+    const startMs = clock.monotonicMs();
+    await this.until('a successor', () => this.#cluster.leader() !== null, CRASH_MS);
+    return clock.monotonicMs() - startMs;
   }
 
   /** The leader's books say of each slot what its task executor says. */

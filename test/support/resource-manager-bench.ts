@@ -1,6 +1,7 @@
 import type { BootNonce, JobId, ResourceId, ResourceManagerId } from '../../src/core/ids.ts';
 import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
 import { DEFAULT_TIMING } from '../../src/core/timing.ts';
+import type { CoordinationStore } from '../../src/ha/coordination-store.ts';
 import type { HighAvailabilityServices } from '../../src/ha/high-availability-services.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
@@ -14,21 +15,32 @@ import { TestingLeaderElection } from './testing-leader-election.ts';
 import { SeededRandomness } from './testing-randomness.ts';
 import { TestingJobMaster, TestingTaskExecutor, TestingWorker } from './testing-worker.ts';
 
-const ADDRESS = 'rm-1:1';
-
 /** One resource manager on a network of its own, with an election that happens when the test says so. */
 export class ResourceManagerBench {
-  readonly clock = new VirtualClock();
-  readonly network = new InMemoryNetwork(this.clock);
-  readonly etcd = new SimulatedEtcd({ clock: this.clock });
-  readonly store = this.etcd.connect('rm-1');
-  readonly election = new TestingLeaderElection(this.etcd, this.store, 'c');
+  readonly clock: VirtualClock;
+  readonly network: InMemoryNetwork;
+  readonly etcd: SimulatedEtcd;
+  readonly store: CoordinationStore;
+  readonly election: TestingLeaderElection;
+  readonly #address: string;
   readonly keys = new ClusterKeys('c');
   readonly logger = new TestingLogger();
   readonly fatal: Error[] = [];
   readonly resourceManager: ResourceManager;
 
-  constructor(overrides: Partial<ResourceManagerOptions> = {}) {
+  /** Another one of the same cluster when `beside` is given. */
+  constructor(
+    overrides: Partial<ResourceManagerOptions> = {},
+    beside: ResourceManagerBench | null = null,
+    name = 'rm-1',
+    bootNonce = `${name}-boot`,
+  ) {
+    this.clock = beside?.clock ?? new VirtualClock();
+    this.network = beside?.network ?? new InMemoryNetwork(this.clock);
+    this.etcd = beside?.etcd ?? new SimulatedEtcd({ clock: this.clock });
+    this.store = this.etcd.connect(name);
+    this.election = new TestingLeaderElection(this.etcd, this.store, 'c');
+    this.#address = `${name}:1`;
     const highAvailability: HighAvailabilityServices = {
       leaderElection: () => this.election,
       leaderRetrieval: () => {
@@ -39,29 +51,35 @@ export class ResourceManagerBench {
     };
     this.resourceManager = new ResourceManager({
       cluster: 'c',
-      resourceManagerId: 'rm-1' as ResourceManagerId,
-      address: ADDRESS,
-      bootNonce: 'rm-1-boot' as BootNonce,
+      resourceManagerId: name as ResourceManagerId,
+      address: this.#address,
+      bootNonce: bootNonce as BootNonce,
       version: '0.1.0',
       clock: this.clock,
-      randomness: new SeededRandomness(1, 'rm-1'),
+      randomness: new SeededRandomness(1, name),
       logger: this.logger,
       timing: DEFAULT_TIMING,
       highAvailability,
-      dialer: this.network.dialer(ADDRESS),
+      dialer: this.network.dialer(this.#address),
       prover: NO_SECRET,
       matching: profileMatching,
       workerProvider: null,
       onFatal: (error) => this.fatal.push(error),
       ...overrides,
     });
-    this.network.listen(ADDRESS, this.resourceManager.acceptor());
+    this.network.listen(this.#address, this.resourceManager.acceptor());
     this.resourceManager.start();
   }
 
   /** A task executor that has introduced itself; `instance` is that of its process. */
   async taskExecutor(name: string, { instance = `${name}-1`, slots = 1 } = {}): Promise<TestingTaskExecutor> {
-    const worker = await TestingWorker.dial(this.clock, this.network, 'task-executor', instance, ADDRESS);
+    const worker = await TestingWorker.dial(
+      this.clock,
+      this.network,
+      'task-executor',
+      instance,
+      this.#address,
+    );
     const taskExecutor = new TestingTaskExecutor(worker, name, instance, slots);
     await taskExecutor.introduce();
     return taskExecutor;
@@ -69,7 +87,7 @@ export class ResourceManagerBench {
 
   /** A job master that has introduced itself. */
   async jobMaster(job: string, process = `${job}-1`): Promise<TestingJobMaster> {
-    const worker = await TestingWorker.dial(this.clock, this.network, 'job-master', process, ADDRESS);
+    const worker = await TestingWorker.dial(this.clock, this.network, 'job-master', process, this.#address);
     const jobMaster = new TestingJobMaster(worker, job, process);
     await jobMaster.introduce();
     return jobMaster;

@@ -1,7 +1,6 @@
 import type { FencingToken } from '../fencing-token.ts';
 import type { LeaderSessionId } from '../ids.ts';
 import type {
-  CheckOutcome,
   ConfirmOutcome,
   Deposition,
   ElectionEffect,
@@ -11,6 +10,7 @@ import type {
   Observation,
 } from './election-events.ts';
 import { KeepAliveSchedule } from './keepalive-schedule.ts';
+import { whyOutreached } from './leadership-checks.ts';
 import { type Instant, LEASE_SHARE } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 import { Succession, type SuccessionMemory } from './succession.ts';
@@ -161,24 +161,12 @@ export class Candidacy {
         if (this.#phase === 'leading') this.#term?.probed(event.check, out);
         return;
       case 'checkAnswered':
-        if (event.outcome.kind === 'key-gone')
-          this.#keyGone('a check found the candidate key gone', now, out);
-        else if (this.#phase === 'leading' && isOutreached(event.outcome)) {
-          const { askerReaches, ownReaches } = event.outcome;
-          const evidence = `it reaches ${ownReaches} task executors, a standby that asked reaches ${askerReaches}`;
-          this.end({ reason: 'reaches too few task executors', evidence }, now, out);
-        } else if (this.#phase === 'leading')
-          this.#term?.checkAnswered(event.check, event.sent, event.outcome);
+        this.#checkAnswered(event, now, out);
         return;
       case 'challengePut':
-        this.#succession.challengePut(event.epoch, event.outcome, now.monotonicMs);
-        return;
       case 'challengeRead':
-        this.#succession.challengeRead(event.createRevision, event.standing, now.monotonicMs);
-        return;
       case 'deposed':
-        this.#succession.deposed(event.outcome, now.monotonicMs);
-        if (event.outcome === 'refused') out.push({ type: 'observe', reason: 'the deposition was refused' });
+        this.#succession.apply(event, now.monotonicMs, out);
         return;
       case 'keyFoundGone':
         this.#keyGone(event.how, now, out);
@@ -268,6 +256,18 @@ export class Candidacy {
     const fields = { key: this.#key, createRevision };
     out.push({ type: 'log', level: 'info', event: 'in line', fields });
     out.push({ type: 'observe', reason: 'own candidate key put' });
+  }
+
+  #checkAnswered(
+    { check, sent, outcome }: Extract<CandidacyEvent, { readonly type: 'checkAnswered' }>,
+    now: Instant,
+    out: ElectionEffect[],
+  ): void {
+    if (outcome.kind === 'key-gone') return this.#keyGone('a check found the candidate key gone', now, out);
+    if (this.#phase !== 'leading') return;
+    const evidence = whyOutreached(outcome);
+    if (evidence === null) this.#term?.checkAnswered(check, sent, outcome);
+    else this.end({ reason: 'reaches too few task executors', evidence }, now, out);
   }
 
   #keyGone(evidence: string, now: Instant, out: ElectionEffect[]): void {
@@ -388,13 +388,7 @@ export class Candidacy {
     const token = { generation, epoch: this.#createRevision, leaderSessionId: this.#leaderSessionId };
     this.#term = new Term(this.number, token, this.#settings, sent, this.#keepAlive.proof, now);
     this.#phase = 'leading';
+    this.#overSomebody = false;
     out.push({ type: 'leadershipConfirmed', candidacy: this.number, token, clusterId });
   }
-}
-
-/** A leader that reaches fewer than half as many task executors as a standby makes way for it. */
-function isOutreached(
-  outcome: CheckOutcome,
-): outcome is Extract<CheckOutcome, { readonly kind: 'challenged' }> {
-  return outcome.kind === 'challenged' && 2 * outcome.ownReaches < outcome.askerReaches;
 }

@@ -8,6 +8,7 @@ interface Acquaintance {
   proof: string | null;
 }
 
+/** Who has left the line is remembered, for it may queue again; the oldest are forgotten beyond this. */
 const MOST_NONCES = 1_000;
 
 /**
@@ -30,15 +31,24 @@ export class DeathEvidence {
   /** To be called with each line before what is seen of its candidates; others are forgotten. */
   follow(line: readonly LineEntry[]): void {
     const addresses = new Set<string>();
+    const nonces = new Set<string>();
     for (const { candidate } of line) {
       if (candidate === null) continue;
       addresses.add(candidate.address);
-      this.#see(candidate.bootNonce);
+      nonces.add(candidate.bootNonce);
+      if (!this.#firstSeen.has(candidate.bootNonce)) this.#firstSeen.set(candidate.bootNonce, this.#breaks);
     }
-    for (const address of this.#places.keys()) {
+    for (const [address, place] of this.#places) {
+      for (const [nonce, { brokenAt }] of place) {
+        if (brokenAt !== null && !nonces.has(nonce)) place.delete(nonce);
+      }
       if (addresses.has(address)) continue;
       this.#places.delete(address);
       this.#misleading.delete(address);
+    }
+    for (const nonce of this.#firstSeen.keys()) {
+      if (this.#firstSeen.size <= MOST_NONCES) break;
+      if (!nonces.has(nonce)) this.#firstSeen.delete(nonce);
     }
   }
 
@@ -84,13 +94,5 @@ export class DeathEvidence {
     if (!misled || this.#misleading.has(address)) return null;
     this.#misleading.add(address);
     return `${address} leads to a resource manager that has another place in line: an advertised address is wrong`;
-  }
-
-  #see(bootNonce: string): void {
-    if (this.#firstSeen.has(bootNonce)) return;
-    this.#firstSeen.set(bootNonce, this.#breaks);
-    if (this.#firstSeen.size <= MOST_NONCES) return;
-    const [oldest] = this.#firstSeen.keys();
-    if (oldest !== undefined) this.#firstSeen.delete(oldest);
   }
 }

@@ -65,3 +65,10 @@ export class LeadershipChecks {
     }
   }
 }
+
+/** Why a leader makes way for whoever asks: it reaches fewer than half as many task executors; null when it need not. */
+export function whyOutreached(outcome: CheckOutcome): string | null {
+  if (outcome.kind !== 'challenged' || 2 * outcome.ownReaches >= outcome.askerReaches) return null;
+  const { askerReaches, ownReaches } = outcome;
+  return `it reaches ${ownReaches} task executors, a standby that asked reaches ${askerReaches}`;
+}

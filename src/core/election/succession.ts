@@ -1,12 +1,6 @@
 import type { ChallengePatience } from './challenge-patience.ts';
 import type { DeathEvidence } from './death-evidence.ts';
-import type {
-  ChallengePutOutcome,
-  Deposition,
-  DepositionOutcome,
-  ElectionEffect,
-  LineEntry,
-} from './election-events.ts';
+import type { Deposition, ElectionEffect, ElectionEvent, LineEntry } from './election-events.ts';
 import { HeadWatch, type HeadWatchSettings } from './head-watch.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 
@@ -19,6 +13,12 @@ const MOST_DEAD = 20;
 export interface SuccessionSettings extends HeadWatchSettings {
   readonly retryMs: number;
 }
+
+/** Answers to what was asked or done on the way past the head of the line. */
+export type SuccessionEvent = Extract<
+  ElectionEvent,
+  { readonly type: 'challengePut' | 'challengeRead' | 'deposed' }
+>;
 
 /** What one process learns of the others, beyond its single candidacies. */
 export interface SuccessionMemory {
@@ -74,18 +74,21 @@ export class Succession {
     this.#headWatch.doubtEtcd(nowMs);
   }
 
-  challengePut(epoch: bigint, outcome: ChallengePutOutcome, nowMs: number): void {
-    this.#headWatch.challengePut(epoch, outcome, nowMs);
-  }
-
-  challengeRead(createRevision: bigint, standing: boolean | null, nowMs: number): void {
-    this.#headWatch.challengeRead(createRevision, standing, nowMs);
-  }
-
-  deposed(outcome: DepositionOutcome, nowMs: number): void {
-    this.#deposing = false;
-    const { etcdResendMs, retryMs } = this.#settings;
-    this.#deposeNotBeforeMs = nowMs + (outcome === 'limited' ? retryMs : etcdResendMs);
+  /** What became of a question or of a deposition. */
+  apply(event: SuccessionEvent, nowMs: number, out: ElectionEffect[]): void {
+    switch (event.type) {
+      case 'challengePut':
+        return this.#headWatch.challengePut(event.epoch, event.outcome, nowMs);
+      case 'challengeRead':
+        return this.#headWatch.challengeRead(event.createRevision, event.standing, nowMs);
+      case 'deposed': {
+        const { etcdResendMs, retryMs } = this.#settings;
+        this.#deposing = false;
+        this.#deposeNotBeforeMs = nowMs + (event.outcome === 'limited' ? retryMs : etcdResendMs);
+        if (event.outcome === 'refused') out.push({ type: 'observe', reason: 'the deposition was refused' });
+        return;
+      }
+    }
   }
 
   /**

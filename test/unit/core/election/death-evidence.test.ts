@@ -114,6 +114,16 @@ describe('evidence of a death', () => {
     expect(evidence.proofOf(HEAD)).to.equal(null);
   });
 
+  it('remembers those in line however many others have come and gone', () => {
+    reached('a:1', 'first');
+    for (let round = 0; round < 1_100; round++) {
+      evidence.follow(line(HEAD, OTHER, candidate('rm-3', 'c:1', `nonce-${round}`)));
+    }
+    broken('a:1', 'first');
+    reached('a:1', 'second');
+    expect(evidence.proofOf(HEAD)).to.equal(null);
+  });
+
   it('is withdrawn when the process is reached again', () => {
     reached('a:1', 'first');
     broken('a:1', 'first');

@@ -138,6 +138,16 @@ describe('succession', () => {
     expect(rig.last('release').ending.granted).to.equal(false);
   });
 
+  it('takes its own record along when it resigns after such a confirm', () => {
+    queueBehind(HEAD);
+    crash(rig, HEAD);
+    confirmRequested();
+    const outcome = { kind: 'confirmed', sent: rig.now } as const;
+    rig.send({ type: 'confirmAnswered', candidacy: rig.candidacy, outcome });
+    rig.send({ type: 'resignRequested', request: 1, reason: 'asked', to: null });
+    expect(rig.last('release').ending.granted).to.equal(true);
+  });
+
   it('does not send a confirm again when its grounds are gone', () => {
     queueBehind(HEAD);
     crash(rig, HEAD);

@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { candidate } from '../../support/testing-leader-election.ts';
+import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
+
+/** Two resource managers on one network, as the first one sees the second. */
+function pair(): { bench: ResourceManagerBench; crash: () => void; restart: () => void } {
+  const bench = new ResourceManagerBench();
+  const start = (nonce: string): ResourceManagerBench => new ResourceManagerBench({}, bench, 'rm-2', nonce);
+  start('rm-2-boot');
+  bench.election.setCandidates([candidate('rm-2', 'rm-2:1'), candidate('rm-1', 'rm-1:1')]);
+  return {
+    bench,
+    crash: () => bench.network.crash('rm-2:1'),
+    restart: () => void start('rm-2-again'),
+  };
+}
+
+describe('what a resource manager tells the election of its peers', () => {
+  it('begins with the watch, then whom it reaches and what is answered to pings', async () => {
+    const { bench } = pair();
+    await bench.clock.advance(350);
+    const [first, second, ...rest] = bench.election.sightings;
+    expect(first).to.deep.equal({ type: 'watching' });
+    expect(second).to.deep.equal({ type: 'reached', address: 'rm-2:1', bootNonce: 'rm-2-boot' });
+    expect(rest).to.have.length(3);
+    const pong = { type: 'answered', bootNonce: 'rm-2-boot', state: 'standby', epoch: null };
+    expect(rest).to.deep.equal([pong, pong, pong]);
+  });
+
+  it('is a break and, within milliseconds, a refusal after a crash', async () => {
+    const { bench, crash } = pair();
+    await bench.clock.advance(1_500);
+    bench.election.sightings.length = 0;
+    crash();
+    await bench.clock.advance(5);
+    expect(bench.election.sightings).to.deep.equal([
+      { type: 'broken', address: 'rm-2:1', bootNonce: 'rm-2-boot' },
+      { type: 'refused', address: 'rm-2:1' },
+    ]);
+  });
+
+  it('is another boot nonce after a restart', async () => {
+    const { bench, crash, restart } = pair();
+    await bench.clock.advance(1_500);
+    bench.election.sightings.length = 0;
+    crash();
+    restart();
+    await bench.clock.advance(5);
+    expect(bench.election.sightings).to.deep.equal([
+      { type: 'broken', address: 'rm-2:1', bootNonce: 'rm-2-boot' },
+      { type: 'reached', address: 'rm-2:1', bootNonce: 'rm-2-again' },
+    ]);
+  });
+
+  it('is neither a refusal nor a process while the network is silent', async () => {
+    const { bench } = pair();
+    await bench.clock.advance(1_500);
+    bench.election.sightings.length = 0;
+    bench.network.behaviour = () => ({ kind: 'stall' });
+    await bench.clock.advance(30_000);
+    const told = new Set(bench.election.sightings.map(({ type }) => type));
+    expect([...told]).to.deep.equal(['broken']);
+  });
+
+  it('counts the task executors that have introduced themselves, on a standby too', async () => {
+    const { bench } = pair();
+    expect(bench.resourceManager.reachableTaskExecutors()).to.equal(0);
+    await bench.taskExecutor('te-1');
+    const { worker } = await bench.taskExecutor('te-2');
+    expect(bench.resourceManager.reachableTaskExecutors()).to.equal(2);
+    worker.close();
+    await bench.clock.advance(10);
+    expect(bench.resourceManager.reachableTaskExecutors()).to.equal(1);
+  });
+});
