@@ -1,4 +1,5 @@
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
+import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
@@ -46,6 +47,18 @@ export class FailoverScene {
 
   epoch(): bigint {
     return this.leader().endpoint.view.status().epoch ?? 0n;
+  }
+
+  /** Ids in the order of the line. */
+  inLine(): string[] {
+    const { keyValues } = this.cluster.etcd.state.range({
+      type: 'range',
+      key: '/quartermaster/simulated/election/',
+      prefix: true,
+    });
+    return keyValues
+      .toSorted((a, b) => (a.createRevision < b.createRevision ? -1 : 1))
+      .map(({ value }) => String((JSON.parse(value) as { resourceManagerId: string }).resourceManagerId));
   }
 
   standbys(): Running<ResourceManager>[] {
@@ -138,9 +151,10 @@ async function restart(scene: FailoverScene): Promise<Findings> {
 
 async function twoAhead(scene: FailoverScene): Promise<Findings> {
   const leader = scene.leader();
-  const [first] = scene.leader().endpoint.view.status().epoch === null ? [] : scene.standbys();
+  const next = scene.cluster.resourceManagers.get(scene.inLine()[1] ?? '');
+  if (next === undefined) throw new Error('nobody is next in line');
   scene.cluster.crash(leader);
-  if (first !== undefined) scene.cluster.crash(first);
+  scene.cluster.crash(next);
   const confirmMs = await scene.successor(leader, 5_000);
   demand(confirmMs < 150, `two dead took ${confirmMs} ms`);
   return { confirmMs };
@@ -232,6 +246,29 @@ async function foreignHead(scene: FailoverScene): Promise<Findings> {
   return { confirmMs: scene.nowMs - startMs };
 }
 
+/** The next in line answers pings, but no confirm of it ever reaches etcd. */
+async function neverConfirms(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const leader = scene.leader();
+  const next = cluster.resourceManagers.get(scene.inLine()[1] ?? '');
+  if (next === undefined) throw new Error('nobody is next in line');
+  for (let count = 0; count < 500; count++) {
+    cluster.etcd.loseCall({
+      client: next.process.name,
+      where: (request) => request.method === 'transact' && writesRecord(request.transaction),
+    });
+  }
+  leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
+  const confirmMs = await scene.successor(leader, 10_000);
+  demand(scene.leader() !== next, 'it confirmed after all');
+  demand(confirmMs < 3_000, `a head that does not confirm took ${confirmMs} ms`);
+  return { confirmMs };
+}
+
+function writesRecord({ success }: Transaction): boolean {
+  return success.some(({ type, key }) => type === 'put' && key === '/quartermaster/simulated/leader');
+}
+
 /** More false proofs than the limit: the lease must do, and somebody leads in the end. */
 async function rateLimit(scene: FailoverScene): Promise<Findings> {
   const { cluster } = scene;
@@ -279,6 +316,7 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'wrong-advertise': { overlapMs: 0, play: wrongAdvertise },
   'cut-from-etcd': { overlapMs: 0, play: cutFromEtcd },
   'foreign-head': { overlapMs: 0, play: foreignHead },
+  'never-confirms': { overlapMs: 0, play: neverConfirms },
   'rate-limit': { overlapMs: 0, play: rateLimit },
   healthy: { overlapMs: 0, play: healthy },
 };

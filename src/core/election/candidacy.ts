@@ -75,6 +75,8 @@ export class Candidacy {
   readonly #succession: Succession;
   /** Leadership was granted over somebody who is still in line, and goes only with a deposition. */
   #overSomebody = false;
+  /** Whether the confirm that was sent last deposes somebody. */
+  #deposes = false;
 
   constructor(number: number, settings: ElectionSettings, memory: SuccessionMemory, nowMs: number) {
     this.number = number;
@@ -348,6 +350,7 @@ export class Candidacy {
       epoch: this.#createRevision,
       leaderSessionId: this.#leaderSessionId,
     };
+    this.#deposes = deposition !== null;
     out.push({ type: 'confirm', candidacy: this.number, token, identity, deposition });
   }
 
@@ -366,7 +369,9 @@ export class Candidacy {
         return;
       case 'refused':
         out.push({ type: 'observe', reason: 'the confirm was refused' });
-        this.#confirmDueMs = now.monotonicMs + this.#settings.etcdResendMs;
+        // Another hand was faster with the deposition, and nobody is ahead any more.
+        this.#confirmDueMs = now.monotonicMs;
+        if (!this.#deposes || this.#overSomebody) this.#confirmDueMs += this.#settings.etcdResendMs;
         return;
       case 'head-answered':
         return this.#headIsBack('it answered its challenge after all', now, out);

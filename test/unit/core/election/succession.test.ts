@@ -128,6 +128,19 @@ describe('succession', () => {
     expect(rig.all('grantLeadership')).to.have.length(1);
   });
 
+  it('confirms alone at once when the line shows that before the refusal comes', () => {
+    queueBehind(HEAD);
+    crash(rig, HEAD);
+    confirmRequested();
+    rig.observe([rig.own()], 3_000n);
+    expect(rig.all('confirm'), 'not while the first one is unanswered').to.have.length(1);
+    rig.send({ type: 'confirmAnswered', candidacy: rig.candidacy, outcome: { kind: 'refused' } });
+    expect(rig.all('confirm')).to.have.length(2);
+    expect(rig.last('confirm').deposition).to.equal(null);
+    rig.send({ type: 'confirmAnswered', candidacy: rig.candidacy, outcome: { kind: 'refused' } });
+    expect(rig.all('confirm'), 'but then with a pause').to.have.length(2);
+  });
+
   it('goes to the end of the line when the head turns out to be alive, and leaves its record alone', () => {
     queueBehind(HEAD);
     crash(rig, HEAD);
