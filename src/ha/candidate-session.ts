@@ -247,7 +247,9 @@ export class CandidateSession {
     const outcome = await deposeHead(context, keys, history, request, this.signal);
     if (outcome === null || this.signal.aborted) return;
     const fields = { outcome, evidence: deposition.evidence };
-    context.logger.log('warn', 'deposed the head of the line for another', fields);
+    // The one whose turn it is was faster: the usual case.
+    const level = outcome === 'done' ? 'warn' : 'debug';
+    context.logger.log(level, 'deposing the head of the line for another', fields);
     this.#report({ type: 'deposed', candidacy: this.number, outcome });
   }
 

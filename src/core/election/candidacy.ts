@@ -168,7 +168,7 @@ export class Candidacy {
       case 'challengePut':
       case 'challengeRead':
       case 'deposed':
-        this.#succession.apply(event, now.monotonicMs, out);
+        this.#succession.apply(event, now.monotonicMs);
         return;
       case 'keyFoundGone':
         this.#keyGone(event.how, now, out);

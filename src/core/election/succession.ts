@@ -61,8 +61,12 @@ export class Succession {
 
   /** Who stands ahead, the head first, and which epoch the leader record names. */
   follow(ahead: readonly LineEntry[], leaderEpoch: bigint | null, nowMs: number): void {
-    this.#ahead = ahead;
+    const [before] = this.#ahead;
     const [head] = ahead;
+    this.#ahead = ahead;
+    if (head?.key !== before?.key || head?.createRevision !== before?.createRevision) {
+      this.#possibleSinceMs = null;
+    }
     if (head !== undefined) this.#headWatch.follow(head, leaderEpoch === head.createRevision, nowMs);
   }
 
@@ -75,7 +79,7 @@ export class Succession {
   }
 
   /** What became of a question or of a deposition. */
-  apply(event: SuccessionEvent, nowMs: number, out: ElectionEffect[]): void {
+  apply(event: SuccessionEvent, nowMs: number): void {
     switch (event.type) {
       case 'challengePut':
         return this.#headWatch.challengePut(event.epoch, event.outcome, nowMs);
@@ -85,7 +89,6 @@ export class Succession {
         const { etcdResendMs, retryMs } = this.#settings;
         this.#deposing = false;
         this.#deposeNotBeforeMs = nowMs + (event.outcome === 'limited' ? retryMs : etcdResendMs);
-        if (event.outcome === 'refused') out.push({ type: 'observe', reason: 'the deposition was refused' });
         return;
       }
     }
