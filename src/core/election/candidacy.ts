@@ -1,11 +1,11 @@
 import type { FencingToken } from '../fencing-token.ts';
 import type { LeaderSessionId } from '../ids.ts';
+import { Confirmation, type ConfirmationSettings } from './confirmation.ts';
 import type {
   ConfirmOutcome,
-  Deposition,
   ElectionEffect,
   ElectionEvent,
-  HandOver,
+  EndCause,
   Identity,
   Observation,
 } from './election-events.ts';
@@ -17,13 +17,10 @@ import { Succession, type SuccessionMemory } from './succession.ts';
 import { Term } from './term.ts';
 
 /** The times that the election rests on, in milliseconds. */
-export interface ElectionSettings {
+export interface ElectionSettings extends ConfirmationSettings {
   readonly leaseTtlMs: number;
   readonly leadershipCheckMs: number;
   readonly servingDeadlineMs: number;
-  readonly etcdResendMs: number;
-  /** After a definite refusal, the next attempt waits this long. */
-  readonly retryMs: number;
   /** Silence of the head of the line after which it is challenged. */
   readonly silenceMs: number;
   /** How long a challenge stands before a silent head is deposed. */
@@ -32,16 +29,6 @@ export interface ElectionSettings {
 
 /** Events that belong to one candidacy. */
 export type CandidacyEvent = Extract<ElectionEvent, { readonly candidacy: number }>;
-
-/** Why a candidacy ends, for people and for history. */
-export interface EndCause {
-  readonly reason: string;
-  readonly evidence: string;
-  /** Somebody asked for it, so it is no cause for worry. */
-  readonly asked?: boolean;
-  readonly request?: number;
-  readonly handOver?: HandOver;
-}
 
 type Phase =
   | 'opening'
@@ -68,20 +55,16 @@ export class Candidacy {
   #leaderSessionId: LeaderSessionId | null = null;
   #createRevision: bigint | null = null;
   #keepAlive: KeepAliveSchedule | null = null;
-  #identity: Identity | null = null;
   #term: Term | null = null;
-  #confirmDueMs = Infinity;
   #releasedByMs = Infinity;
   readonly #succession: Succession;
-  /** Leadership was granted over somebody who is still in line, and goes only with a deposition. */
-  #overSomebody = false;
-  /** Whether the confirm that was sent last deposes somebody. */
-  #deposes = false;
+  readonly #confirmation: Confirmation;
 
   constructor(number: number, settings: ElectionSettings, memory: SuccessionMemory, nowMs: number) {
     this.number = number;
     this.#settings = settings;
     this.#succession = new Succession(number, settings, memory, nowMs);
+    this.#confirmation = new Confirmation(number, settings, this.#succession);
   }
 
   get leading(): boolean {
@@ -183,7 +166,7 @@ export class Candidacy {
   confirmRequested(leaderSessionId: LeaderSessionId, nowMs: number): void {
     if (this.#phase !== 'granted' || leaderSessionId !== this.#leaderSessionId) return;
     this.#phase = 'confirming';
-    this.#confirmDueMs = nowMs;
+    this.#confirmation.request(nowMs);
   }
 
   /** Does whatever is due, by what was seen last and by the time. */
@@ -196,7 +179,7 @@ export class Candidacy {
     if (observation !== null) this.#followLine(observation, now, out);
     if (this.#phase === 'waiting' && identity !== null) this.#succeed(identity, now, out);
     this.#keepDeadlines(now, out);
-    if (this.#phase === 'confirming' && now.monotonicMs >= this.#confirmDueMs)
+    if (this.#phase === 'confirming' && now.monotonicMs >= this.#confirmation.dueMs)
       this.#confirm(identity, now, out);
     if (this.#phase === 'leading') this.#term?.advance(now, out);
     this.#keepLease(now, out);
@@ -215,7 +198,7 @@ export class Candidacy {
     if (this.#phase !== 'granted' && this.#phase !== 'confirming') return keepAliveMs;
     const proof = this.#keepAlive?.proof;
     const deadlineMs = proof === undefined ? Infinity : proof.sent.monotonicMs + LEASE_SHARE * proof.ttlMs;
-    return Math.min(keepAliveMs, deadlineMs, this.#confirmDueMs);
+    return Math.min(keepAliveMs, deadlineMs, this.#confirmation.dueMs);
   }
 
   /** Ends it: what was granted is revoked in this very turn, and key and lease are given back. */
@@ -223,7 +206,7 @@ export class Candidacy {
     if (this.#phase === 'ending' || this.#phase === 'over') return;
     const { granted } = this;
     // A record that stands may be that of the one ahead; ours, if there is one, goes with the lease.
-    const headed = granted && !this.#overSomebody;
+    const headed = granted && !this.#confirmation.overSomebody;
     const opened = this.#phase !== 'opening';
     this.#phase = opened ? 'ending' : 'over';
     this.#term = null;
@@ -292,18 +275,14 @@ export class Candidacy {
     this.#succession.follow(observation.line.slice(0, index), observation.leaderEpoch, now.monotonicMs);
     if (index > 0) return;
     if (this.#phase === 'waiting') this.#grant(now, out);
-    // Whoever was to be deposed has gone by itself or by another hand: the confirm need not wait.
-    else if (this.#overSomebody && this.#confirmDueMs !== Infinity) this.#confirmDueMs = now.monotonicMs;
-    if (this.granted) this.#overSomebody = false;
+    else this.#confirmation.headGone(now.monotonicMs);
   }
 
   /** Comes past the head of the line once it is known to be gone. */
   #succeed(identity: Identity, now: Instant, out: ElectionEffect[]): void {
     const deposition = this.#succession.advance(identity.generation, now.monotonicMs, out);
     if (deposition === null || !this.#grant(now, out)) return;
-    this.#overSomebody = true;
-    const fields = { key: this.#key, evidence: deposition.evidence };
-    out.push({ type: 'log', level: 'warn', event: 'deposing the head of the line', fields });
+    this.#confirmation.grantedOver(deposition, out, this.#key);
   }
 
   /** A term must not begin on a lease that may have run out already. */
@@ -327,73 +306,38 @@ export class Candidacy {
   #keepLease(now: Instant, out: ElectionEffect[]): void {
     const keepAlive = this.#keepAlive;
     if (keepAlive === null || this.#phase === 'ending' || this.#phase === 'over') return;
-    const { etcdResendMs } = this.#settings;
     const urgent = this.#term === null ? !keepAlive.fresh(now) : this.#term.clock.wantsKeepAlive(now);
-    const dueMs = urgent ? keepAlive.urgentDueMs(etcdResendMs) : keepAlive.dueMs(etcdResendMs);
-    if (now.monotonicMs < dueMs) return;
-    const timeoutMs = keepAlive.begin(now.monotonicMs);
-    out.push({ type: 'keepAlive', candidacy: this.number, timeoutMs });
+    const timeoutMs = keepAlive.advance(urgent, now.monotonicMs, this.#settings.etcdResendMs);
+    if (timeoutMs !== null) out.push({ type: 'keepAlive', candidacy: this.number, timeoutMs });
   }
 
   #confirm(identity: Identity | null, now: Instant, out: ElectionEffect[]): void {
     if (this.#createRevision === null || this.#leaderSessionId === null || identity === null) return;
-    let deposition: Deposition | null = null;
-    if (this.#overSomebody) {
-      const plan = this.#succession.plan(now.monotonicMs);
-      if (plan?.next !== true) return this.#headIsBack('the grounds for its deposition are gone', now, out);
-      ({ deposition } = plan);
-    }
-    this.#confirmDueMs = Infinity;
-    this.#identity = identity;
     const token = {
       generation: identity.generation,
       epoch: this.#createRevision,
       leaderSessionId: this.#leaderSessionId,
     };
-    this.#deposes = deposition !== null;
-    out.push({ type: 'confirm', candidacy: this.number, token, identity, deposition });
+    const cause = this.#confirmation.send(token, identity, now.monotonicMs, out);
+    if (cause !== null) this.end(cause, now, out);
   }
 
   #confirmAnswered(outcome: ConfirmOutcome, now: Instant, out: ElectionEffect[]): void {
     if (this.#phase !== 'confirming') return;
-    switch (outcome.kind) {
-      case 'confirmed':
-        this.#confirmed(outcome.sent, now, out);
-        return;
-      case 'key-gone':
-        this.#keyGone('the confirm found the candidate key gone', now, out);
-        return;
-      case 'identity-differs':
-        out.push({ type: 'observe', reason: 'the confirm found another identity' });
-        this.end({ reason: 'identity differs', evidence: 'the confirm found another identity' }, now, out);
-        return;
-      case 'refused':
-        out.push({ type: 'observe', reason: 'the confirm was refused' });
-        // Another hand was faster with the deposition, and nobody is ahead any more.
-        this.#confirmDueMs = now.monotonicMs;
-        if (!this.#deposes || this.#overSomebody) this.#confirmDueMs += this.#settings.etcdResendMs;
-        return;
-      case 'head-answered':
-        return this.#headIsBack('it answered its challenge after all', now, out);
-      case 'limited':
-        this.#confirmDueMs = now.monotonicMs + this.#settings.retryMs;
-        return;
-    }
-  }
-
-  /** Granted once, a key is never granted again, so it goes to the end of the line with a new one. */
-  #headIsBack(evidence: string, now: Instant, out: ElectionEffect[]): void {
-    this.end({ reason: 'the head of the line is alive', evidence }, now, out);
+    if (outcome.kind === 'confirmed') return this.#confirmed(outcome.sent, now, out);
+    const cause = this.#confirmation.refused(outcome, now.monotonicMs, out);
+    if (cause !== null) this.end(cause, now, out);
   }
 
   #confirmed(sent: Instant, now: Instant, out: ElectionEffect[]): void {
+    const { identity } = this.#confirmation;
     if (this.#createRevision === null || this.#leaderSessionId === null) return;
-    if (this.#keepAlive === null || this.#identity === null) return;
-    const { generation, clusterId } = this.#identity;
+    if (this.#keepAlive === null || identity === null) return;
+    const { generation, clusterId } = identity;
     const token = { generation, epoch: this.#createRevision, leaderSessionId: this.#leaderSessionId };
     this.#term = new Term(this.number, token, this.#settings, sent, this.#keepAlive.proof, now);
     this.#phase = 'leading';
-    this.#overSomebody = false;
+    this.#confirmation.headGone(now.monotonicMs);
     out.push({ type: 'leadershipConfirmed', candidacy: this.number, token, clusterId });
   }
 }

@@ -156,6 +156,16 @@ export interface HandOver {
   readonly ahead: readonly LineEntry[];
 }
 
+/** Why a candidacy ends, for people and for history. */
+export interface EndCause {
+  readonly reason: string;
+  readonly evidence: string;
+  /** Somebody asked for it, so it is no cause for worry. */
+  readonly asked?: boolean;
+  readonly request?: number;
+  readonly handOver?: HandOver;
+}
+
 /** How a candidacy ended. */
 export interface Ending {
   readonly reason: string;

@@ -25,13 +25,9 @@ export class KeepAliveSchedule {
     return this.#proof.sent.monotonicMs + this.#proof.ttlMs / 3;
   }
 
-  /** Earliest time of a keepalive that cannot wait for its turn. */
-  urgentDueMs(resendMs: number): number {
-    return this.#underWay ? Infinity : this.#lastSentMs + resendMs;
-  }
-
-  /** Notes that one is sent now; returns its deadline. */
-  begin(nowMs: number): number {
+  /** The deadline, in milliseconds, of the one that is to be sent now; null when none is due. An urgent one comes early. */
+  advance(urgent: boolean, nowMs: number, resendMs: number): number | null {
+    if (nowMs < (urgent ? this.#urgentDueMs(resendMs) : this.dueMs(resendMs))) return null;
     this.#underWay = true;
     this.#lastSentMs = nowMs;
     return this.#proof.ttlMs / 3;
@@ -51,5 +47,10 @@ export class KeepAliveSchedule {
   /** Whether so much time has passed since the last acknowledged keepalive that nothing may rest on the lease. */
   over(nowMs: number): boolean {
     return nowMs - this.#proof.sent.monotonicMs >= LEASE_SHARE * this.#proof.ttlMs;
+  }
+
+  /** Earliest time of a keepalive that cannot wait for its turn. */
+  #urgentDueMs(resendMs: number): number {
+    return this.#underWay ? Infinity : this.#lastSentMs + resendMs;
   }
 }
