@@ -14,6 +14,7 @@ import type { JobMasterEnvironment } from './job-master-environment.ts';
 import { LeaderRegistration, type LeaderCommand } from './leader-registration.ts';
 import { SlotBook } from './slot-book.ts';
 import type { RequestSlotsOptions } from './slot-gathering.ts';
+import { SlotPoolCalls } from './slot-pool-calls.ts';
 import type { Slot } from './slot.ts';
 import { TaskExecutorConnections } from './task-executor-connections.ts';
 
@@ -55,6 +56,7 @@ export class JobMasterEndpoint {
   readonly #book: SlotBook;
   readonly #leader: LeaderRegistration;
   readonly #taskExecutors: TaskExecutorConnections;
+  readonly #calls: SlotPoolCalls;
   readonly #gaps: GapDetector;
   readonly #tickMs: number;
   #order: RegistrationOrder | null = null;
@@ -94,6 +96,15 @@ export class JobMasterEndpoint {
     this.#taskExecutors = new TaskExecutorConnections(environment, context, post, {
       onConnected: (peer) => this.#feed({ type: 'peerConnected', peer }),
       onDisconnected: (peer) => this.#feed({ type: 'peerDisconnected', peer }),
+    });
+    this.#calls = new SlotPoolCalls({
+      jobId,
+      jobMasterId,
+      timing,
+      leader: this.#leader,
+      taskExecutors: this.#taskExecutors,
+      order: () => this.#order,
+      feed: (event) => this.#feed(event),
     });
     this.#book = new SlotBook({
       nowMs: () => clock.monotonicMs(),
@@ -228,7 +239,7 @@ export class JobMasterEndpoint {
       case 'requestSlots':
       case 'cancelSlotRequests':
       case 'rejectSlot':
-        return this.#tellLeader(effect);
+        return this.#calls.toLeader(effect);
       case 'connect':
         return this.#taskExecutors.open(effect.peer, effect.resourceId, effect.address);
       case 'disconnect':
@@ -236,7 +247,7 @@ export class JobMasterEndpoint {
       case 'claimSlot':
       case 'renewLeases':
       case 'releaseLeases':
-        return this.#tellTaskExecutor(effect);
+        return this.#calls.toTaskExecutor(effect);
       case 'slotInHand':
         return this.#book.inHand(effect.grant);
       case 'requestFailed':
@@ -257,58 +268,6 @@ export class JobMasterEndpoint {
       case 'record':
         return this.#record(effect.event, effect.fields);
     }
-  }
-
-  #tellLeader(
-    effect: Extract<SlotPoolEffect, { type: 'requestSlots' | 'cancelSlotRequests' | 'rejectSlot' }>,
-  ): void {
-    const timeoutMs = this.#environment.timing.heartbeatIntervalMs;
-    if (effect.type === 'rejectSlot') {
-      const { allocationId, slotId, grantNumber, reason } = effect;
-      // Lost, it does no harm: a slot that nobody claims is freed, and told again meanwhile.
-      const body = { allocationId, slotId, grantNumber, reason };
-      return this.#leader.request('rejectSlot', body, timeoutMs, () => {});
-    }
-    const { callId } = effect;
-    if (effect.type === 'requestSlots') {
-      const { requests } = effect;
-      return this.#leader.request('requestSlots', { requests }, timeoutMs, (answer) =>
-        this.#feed({ type: 'requestsAnswered', callId, answer }),
-      );
-    }
-    const { allocationIds } = effect;
-    this.#leader.request('cancelSlotRequests', { allocationIds }, timeoutMs, (answer) =>
-      this.#feed({ type: 'cancellationAnswered', callId, answer }),
-    );
-  }
-
-  #tellTaskExecutor(
-    effect: Extract<SlotPoolEffect, { type: 'claimSlot' | 'renewLeases' | 'releaseLeases' }>,
-  ): void {
-    const { jobId, jobMasterId } = this.#identity;
-    const { taskExecutorCallMs, slotRenewalMs } = this.#environment.timing;
-    const timeoutMs = Math.min(taskExecutorCallMs, slotRenewalMs / 2);
-    const { callId, peer } = effect;
-    if (effect.type === 'releaseLeases') {
-      const body = { jobId, jobMasterId, leases: effect.leases };
-      return this.#taskExecutors.request(peer, 'releaseLeases', body, timeoutMs, (answer) =>
-        this.#feed({ type: 'releaseAnswered', callId, peer, answer }),
-      );
-    }
-    const order = this.#order;
-    // Grants are obeyed after a registration only, and that brings the order.
-    if (order === null) throw new Error('a slot is claimed before the job was ever registered');
-    if (effect.type === 'claimSlot') {
-      const { lease } = effect;
-      const body = { jobId, jobMasterId, order, lease };
-      return this.#taskExecutors.request(peer, 'claimSlot', body, timeoutMs, (answer) =>
-        this.#feed({ type: 'claimAnswered', callId, allocationId: lease.allocationId, answer }),
-      );
-    }
-    const body = { jobId, jobMasterId, order, leases: effect.leases };
-    this.#taskExecutors.request(peer, 'renewLeases', body, timeoutMs, (answer) =>
-      this.#feed({ type: 'renewalAnswered', callId, peer, answer }),
-    );
   }
 
   #openRegistration(context: HandshakeContext): LeaderRegistration {

@@ -1,3 +1,4 @@
+import type { Problem } from '../core/problem.ts';
 import type { ElectionView, Leadership } from '../ha/leader-election.ts';
 import type { ResourceManagerOptions } from './resource-manager-options.ts';
 import type { LeaderView, Subscription } from './operator-view.ts';
@@ -14,6 +15,17 @@ export class LeaderWatch {
 
   get leader(): LeaderView | null {
     return this.#leader;
+  }
+
+  /** `whenNone` is the code where nobody leads: operators are told `NO_LEADER`, workers just to look elsewhere. */
+  notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER'): Problem {
+    if (this.#leader === null) return { code: whenNone, detail: 'Nobody leads at the moment.', leader: null };
+    const { resourceManagerId, address } = this.#leader;
+    return {
+      code: 'NOT_LEADER',
+      detail: `${resourceManagerId} leads, at ${address}.`,
+      leader: { resourceManagerId, address },
+    };
   }
 
   /** As `ResourceManagerView.watchLeader`. */

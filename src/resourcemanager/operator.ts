@@ -34,7 +34,6 @@ export interface OperatorSurroundings {
   readonly term: () => Term | null;
   /** Why this process takes no orders at the moment, leading or not; null when it does. */
   readonly goingAway: () => Problem | null;
-  readonly notLeader: () => Problem;
   readonly readHistory: (page: PageRequest) => Promise<Page<HistoryRow>>;
   readonly resign: (reason: string, to: ResourceManagerId | null) => Promise<void>;
   /** Runs it in the mailbox, after whatever came before. */
@@ -90,7 +89,7 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
   async history(page: PageRequest): Promise<Page<HistoryRow>> {
     // Only a leader that somebody else can be asked instead of is told apart; the rows are etcd's in any case.
     if (this.#around.term() === null && this.leader() !== null) {
-      throw new QuartermasterError(this.#around.notLeader());
+      throw new QuartermasterError(this.#notLeader());
     }
     return this.#around.readHistory(page);
   }
@@ -154,11 +153,16 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
   }
 
   #leadingTerm(): Term {
-    const { term, goingAway, notLeader } = this.#around;
+    const { term, goingAway } = this.#around;
     const present = term();
-    const problem = goingAway() ?? (present === null ? notLeader() : present.mayServe() ? null : SUSPENDED);
-    if (problem !== null || present === null) throw new QuartermasterError(problem ?? notLeader());
+    const problem =
+      goingAway() ?? (present === null ? this.#notLeader() : present.mayServe() ? null : SUSPENDED);
+    if (problem !== null || present === null) throw new QuartermasterError(problem ?? this.#notLeader());
     return present;
+  }
+
+  #notLeader(): Problem {
+    return this.#around.leaderWatch.notLeader('NO_LEADER');
   }
 
   #overview(term: Term): OverviewView {

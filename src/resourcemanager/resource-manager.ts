@@ -1,4 +1,4 @@
-import type { LeaderSessionId, ResourceId, ResourceManagerId } from '../core/ids.ts';
+import type { LeaderSessionId, ResourceId } from '../core/ids.ts';
 import type { ClusterView, LeaderInfo } from '../core/messages/handshake.ts';
 import type { Problem } from '../core/problem.ts';
 import { createSlotManager } from '../core/slotmanager/create-slot-manager.ts';
@@ -16,6 +16,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import { Broadcast } from './broadcast.ts';
 import { EventLog } from './event-log.ts';
+import { HandOver } from './hand-over.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { Operator } from './operator.ts';
 import type {
@@ -32,12 +33,7 @@ import { Term } from './term.ts';
 import { ConnectionRegister } from './worker-connection.ts';
 import { DEFAULT_WORKER_LIMITS } from './worker-pool.ts';
 
-/** How long `stop` waits for answers that are under way, in milliseconds. */
-const FINISH_MS = 500;
-const FINISH_POLL_MS = 5;
-
 const GOING_AWAY: Problem = { code: 'UNAVAILABLE', detail: 'This resource manager is going away.' };
-const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being handed over.' };
 
 /**
  * One resource manager: stands in line for leadership, keeps its connections warm, and while it leads serves
@@ -56,14 +52,13 @@ export class ResourceManager implements LeaderContender {
   readonly #broadcast: Broadcast;
   readonly #peers: Peers;
   readonly #reception: Reception;
+  readonly #handOver: HandOver;
   readonly #operator: Operator;
   readonly #sessionWatchers = new Set<(leaderSessionId: LeaderSessionId | null) => void>();
   #started = false;
   #granted: LeaderSessionId | null = null;
   #term: Term | null = null;
   #stopping: Promise<void> | null = null;
-  /** Leadership is being handed over: nothing new is begun. */
-  #handingOver = false;
   #fatal = false;
 
   constructor(options: ResourceManagerOptions) {
@@ -92,21 +87,7 @@ export class ResourceManager implements LeaderContender {
       view: () => this.#clusterView(),
       term: () => this.#term,
     });
-    this.#peers = new Peers({
-      context: this.#handshake,
-      dialer: options.dialer,
-      clock,
-      timing: options.timing,
-      logger: this.#logger,
-      ownId: resourceManagerId,
-      ownAddress: address,
-      version: options.version,
-      introduction: () => ({
-        type: 'introduceResourceManager',
-        body: { resourceManagerId, bootNonce, address },
-      }),
-      sighted: (sighting) => this.#election.peerSighted(sighting),
-    });
+    this.#peers = this.#openPeers();
     this.#reception = new Reception({
       clock: options.clock,
       // Far longer than whoever lives is silent; a record is removed before.
@@ -119,6 +100,12 @@ export class ResourceManager implements LeaderContender {
       term: () => this.#term,
       refusal: () => this.#refusal(),
     });
+    this.#handOver = new HandOver({
+      clock,
+      election: this.#election,
+      term: () => this.#term,
+      stopping: () => this.#stopping !== null,
+    });
     this.#operator = new Operator({
       leaderWatch: this.#leaderWatch,
       events: this.#events,
@@ -126,9 +113,8 @@ export class ResourceManager implements LeaderContender {
       status: () => this.#status(),
       term: () => this.#term,
       goingAway: () => this.#goingAway(),
-      notLeader: () => this.#notLeader('NO_LEADER'),
       readHistory: (page) => readHistory(options.highAvailability.store, this.#keys, page),
-      resign: (reason, to) => this.#handOver(reason, to),
+      resign: (reason, to) => this.#handOver.resign(reason, to),
       post: (event) => this.#mailbox.post(event),
     });
   }
@@ -248,6 +234,25 @@ export class ResourceManager implements LeaderContender {
     this.#options.onFatal(error);
   }
 
+  #openPeers(): Peers {
+    const { resourceManagerId, address, bootNonce, clock, dialer, timing, version } = this.#options;
+    return new Peers({
+      context: this.#handshake,
+      dialer,
+      clock,
+      timing,
+      logger: this.#logger,
+      ownId: resourceManagerId,
+      ownAddress: address,
+      version,
+      introduction: () => ({
+        type: 'introduceResourceManager',
+        body: { resourceManagerId, bootNonce, address },
+      }),
+      sighted: (sighting) => this.#election.peerSighted(sighting),
+    });
+  }
+
   #makeTerm(leadership: Leadership): Term {
     const { token } = leadership;
     const { clock, timing, matching, randomness, highAvailability, workerProvider } = this.#options;
@@ -316,22 +321,11 @@ export class ResourceManager implements LeaderContender {
     };
   }
 
-  /** `whenNone` is the code where nobody leads: operators are told `NO_LEADER`, workers just to look elsewhere. */
-  #notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER'): Problem {
-    const { leader } = this.#leaderWatch;
-    if (leader === null) return { code: whenNone, detail: 'Nobody leads at the moment.', leader: null };
-    const { resourceManagerId, address } = leader;
-    return {
-      code: 'NOT_LEADER',
-      detail: `${resourceManagerId} leads, at ${address}.`,
-      leader: { resourceManagerId, address },
-    };
-  }
-
   /** Why this process takes no request of a worker; null when it leads and does. */
   #refusal(): Problem | null {
-    if (this.#term === null) return this.#goingAway() ?? this.#notLeader('NOT_LEADER');
-    return this.#handingOver ? (this.#goingAway() ?? HANDING_OVER) : null;
+    if (this.#term === null) return this.#goingAway() ?? this.#leaderWatch.notLeader('NOT_LEADER');
+    const { refusal } = this.#handOver;
+    return refusal === null ? null : (this.#goingAway() ?? refusal);
   }
 
   #goingAway(): Problem | null {
@@ -354,29 +348,9 @@ export class ResourceManager implements LeaderContender {
     };
   }
 
-  /** Stops taking work and lets what is under way come to its end, for a short while. */
-  async #finishWork(): Promise<void> {
-    this.#handingOver = true;
-    const { clock } = this.#options;
-    const untilMs = clock.monotonicMs() + FINISH_MS;
-    while (this.#term !== null && !this.#term.idle && clock.monotonicMs() < untilMs) {
-      await new Promise<void>((resolve) => clock.schedule(FINISH_POLL_MS, resolve));
-    }
-  }
-
-  async #handOver(reason: string, to: ResourceManagerId | null): Promise<void> {
-    await this.#finishWork();
-    try {
-      await this.#election.resign(to === null ? { reason } : { reason, to });
-    } finally {
-      // A refused resignation has changed nothing; after any other the term is over.
-      this.#handingOver = this.#stopping !== null;
-    }
-  }
-
   async #stop(reason: string): Promise<void> {
     this.#logger.log('info', 'resource-manager-stopping', { reason });
-    await this.#finishWork();
+    await this.#handOver.finishWork();
     if (this.#started) await this.#election.stop(reason);
     this.#endTerm(reason);
     this.#peers.close();

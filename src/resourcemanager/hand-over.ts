@@ -1,0 +1,58 @@
+import type { ResourceManagerId } from '../core/ids.ts';
+import type { Problem } from '../core/problem.ts';
+import type { LeaderElectionService } from '../ha/leader-election.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Term } from './term.ts';
+
+/** How long work that is under way gets to come to its end, in milliseconds. */
+const FINISH_MS = 500;
+const FINISH_POLL_MS = 5;
+
+/** What whoever asks for something new is told meanwhile. */
+const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being handed over.' };
+
+export interface HandOverSurroundings {
+  readonly clock: Clock;
+  readonly election: LeaderElectionService;
+  /** The present term; null while this process does not lead. */
+  readonly term: () => Term | null;
+  /** Whether the process is on its way out. */
+  readonly stopping: () => boolean;
+}
+
+/** Gives leadership away in good order: nothing new is begun, what is under way comes to its end, then it resigns. */
+export class HandOver {
+  readonly #around: HandOverSurroundings;
+  #underWay = false;
+
+  constructor(surroundings: HandOverSurroundings) {
+    this.#around = surroundings;
+  }
+
+  /** Why nothing new is begun; null when leadership is not being handed over. */
+  get refusal(): Problem | null {
+    return this.#underWay ? HANDING_OVER : null;
+  }
+
+  /** Stops taking work and lets what is under way come to its end, for a short while. */
+  async finishWork(): Promise<void> {
+    this.#underWay = true;
+    const { clock, term } = this.#around;
+    const untilMs = clock.monotonicMs() + FINISH_MS;
+    const working = (): boolean => term()?.idle === false;
+    while (working() && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => clock.schedule(FINISH_POLL_MS, resolve));
+    }
+  }
+
+  /** Resigns, to the one named or to whoever is next. Rejects when that is refused: then nothing has changed. */
+  async resign(reason: string, to: ResourceManagerId | null): Promise<void> {
+    await this.finishWork();
+    try {
+      await this.#around.election.resign(to === null ? { reason } : { reason, to });
+    } finally {
+      // A refused resignation has changed nothing; after any other the term is over.
+      this.#underWay = this.#around.stopping();
+    }
+  }
+}
