@@ -1,4 +1,4 @@
-import { EtcdCluster } from '../../src/cli/dev/etcd-cluster.ts';
+import { EtcdCluster } from '../../src/cli/cluster/etcd-cluster.ts';
 import { etcdHighAvailability } from '../../src/ha/etcd/etcd-high-availability.ts';
 import { EtcdCoordinationStore } from '../../src/ha/etcd/etcd-coordination-store.ts';
 import { SystemClock } from '../../src/runtime/system-clock.ts';

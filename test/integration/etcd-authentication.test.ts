@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EtcdCluster } from '../../src/cli/dev/etcd-cluster.ts';
+import { EtcdCluster } from '../../src/cli/cluster/etcd-cluster.ts';
 import type { StoreEndpoint, StoreError, Transaction } from '../../src/ha/coordination-store.ts';
 import type { EtcdCredentials } from '../../src/ha/etcd/etcd-login.ts';
 import { EtcdCoordinationStore } from '../../src/ha/etcd/etcd-coordination-store.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { EtcdCluster } from '../../src/cli/dev/etcd-cluster.ts';
+import { EtcdCluster } from '../../src/cli/cluster/etcd-cluster.ts';
 import type {
   Compare,
   KeyRange,

@@ -1,4 +1,4 @@
-import { EtcdCluster } from '../../src/cli/dev/etcd-cluster.ts';
+import { EtcdCluster } from '../../src/cli/cluster/etcd-cluster.ts';
 
 // A program that starts an etcd, says where, and waits to be killed.
 const cluster = await EtcdCluster.start();

@@ -9,13 +9,13 @@ import { writeContextFile } from '../context-file.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { CANNOT_LISTEN } from '../processes/listen.ts';
 import type { DevValues } from '../settings/dev-settings.ts';
-import { ChildGuard } from './child-guard.ts';
+import { ChildGuard } from '../cluster/child-guard.ts';
 import { devPlan, forgetPlan } from './dev-plan.ts';
 import { DEMO_JOB, devProcesses, type DevProcess } from './dev-processes.ts';
 import { untilUp } from './dev-readiness.ts';
-import { EtcdCluster } from './etcd-cluster.ts';
+import { EtcdCluster } from '../cluster/etcd-cluster.ts';
 import { EtcdWatch } from './etcd-watch.ts';
-import { ProcessSupervisor, type ProcessEnd } from './process-supervisor.ts';
+import { ProcessSupervisor, type ProcessEnd } from '../cluster/process-supervisor.ts';
 
 export interface DevClusterOptions {
   readonly context: CommandContext;

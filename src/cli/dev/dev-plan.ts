@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { Randomness } from '../../runtime/randomness.ts';
-import { makeFolder, readPlan } from './kept-plan.ts';
-import { stablePorts } from './stable-ports.ts';
+import { makeFolder, readPlan } from '../cluster/kept-plan.ts';
+import { stablePorts } from '../cluster/stable-ports.ts';
 
 const port = z.int().min(1).max(65_535);
 const schema = z.object({

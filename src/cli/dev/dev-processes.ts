@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import type { Timing } from '../../core/timing.ts';
-import { selfCommand, withoutSettings } from '../self-command.ts';
 import type { Environment } from '../settings/command-settings.ts';
-import { TIMING_SETTINGS } from '../settings/timing-settings.ts';
 import type { DevPlan } from './dev-plan.ts';
-import type { ProcessSpec } from './process-supervisor.ts';
+import { ownProcess } from '../cluster/own-process.ts';
+import type { ProcessSpec } from '../cluster/process-supervisor.ts';
 
 /** Name of the job that `dev` starts. */
 export const DEMO_JOB = 'demo';
@@ -39,28 +38,19 @@ export function devProcesses(options: DevProcessOptions): DevProcess[] {
   const { plan, folder } = options;
   const rmAddresses = addresses(plan.resourceManagers, options.resourceManagers);
   const teAddresses = addresses(plan.taskExecutors, options.taskExecutors);
-  const common = [`--cluster=${plan.cluster}`, `--log-level=${options.logLevel}`, '--log-format=json'];
+  const { cluster } = plan;
+  const { timing, logLevel, environment } = options;
+  const common = { cluster, timing, logLevel, environment, folder };
   const seeds = `--resource-managers=${rmAddresses.join(',')}`;
-  const times = Object.entries(TIMING_SETTINGS).map(
-    ([name, { flag }]) => `--${flag}=${options.timing[name as keyof Timing]}`,
-  );
   const make = (
     role: DevProcess['role'],
     id: string,
     address: string | null,
     flags: string[],
-  ): DevProcess => ({
-    role,
-    id,
-    address,
-    spec: {
-      name: id,
-      ...selfCommand([role, ...common, ...flags, ...times]),
-      environment: withoutSettings(options.environment),
-      logFile: join(folder, `${id}.log`),
-      ...(role === 'job-master' ? { onLine: options.onJobLine } : {}),
-    },
-  });
+  ): DevProcess => {
+    const lines = role === 'job-master' ? { onLine: options.onJobLine } : {};
+    return { role, id, address, spec: ownProcess(common, { role, id, flags, ...lines }) };
+  };
   const placed = (id: string, address: string): string[] => [`--id=${id}`, `--listen=${address}`];
   const etcd = `--etcd=${options.etcdUrls.join(',')}`;
   const processes = rmAddresses.map((address, index) => {

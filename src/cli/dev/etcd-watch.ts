@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../runtime/clock.ts';
-import type { EtcdCluster } from './etcd-cluster.ts';
-import type { EtcdMember } from './etcd-member.ts';
+import type { EtcdCluster } from '../cluster/etcd-cluster.ts';
+import type { EtcdMember } from '../cluster/etcd-member.ts';
 
 const POLL_MS = 200;
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EtcdCluster } from '../../../src/cli/dev/etcd-cluster.ts';
+import { EtcdCluster } from '../../../src/cli/cluster/etcd-cluster.ts';
 import type { Finding } from '../../../src/cli/doctor/finding.ts';
 import type { Measurements } from '../../../src/cli/doctor/measurements.ts';
 import { EtcdCoordinationStore } from '../../../src/ha/etcd/etcd-coordination-store.ts';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
-import { findEtcd } from '../../../src/cli/dev/etcd-binaries.ts';
-import { EtcdCluster } from '../../../src/cli/dev/etcd-cluster.ts';
+import { findEtcd } from '../../../src/cli/cluster/etcd-binaries.ts';
+import { EtcdCluster } from '../../../src/cli/cluster/etcd-cluster.ts';
 import { EtcdCoordinationStore } from '../../../src/ha/etcd/etcd-coordination-store.ts';
 import { etcdHighAvailability } from '../../../src/ha/etcd/etcd-high-availability.ts';
 import { SystemClock } from '../../../src/runtime/system-clock.ts';

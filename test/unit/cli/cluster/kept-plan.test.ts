@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { makeFolder, readPlan } from '../../../../src/cli/dev/kept-plan.ts';
+import { makeFolder, readPlan } from '../../../../src/cli/cluster/kept-plan.ts';
 import { problemOf } from '../../../support/problem-of.ts';
 
 const schema = z.object({ ports: z.array(z.int()) });

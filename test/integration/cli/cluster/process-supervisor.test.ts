@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { ChildGuard } from '../../../../src/cli/dev/child-guard.ts';
+import { ChildGuard } from '../../../../src/cli/cluster/child-guard.ts';
 import {
   ProcessSupervisor,
   type ProcessEnd,
   type ProcessSpec,
-} from '../../../../src/cli/dev/process-supervisor.ts';
+} from '../../../../src/cli/cluster/process-supervisor.ts';
 import { SystemClock } from '../../../../src/runtime/system-clock.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { isAlive } from '../../../support/process-alive.ts';
@@ -121,8 +121,8 @@ describe('the process supervisor', () => {
     supervise(null);
     const doomed = mkdtempSync(join(tmpdir(), 'quartermaster-doomed-'));
     const script = `
-      const { ChildGuard } = await import(${JSON.stringify(new URL('../../../../src/cli/dev/child-guard.js', import.meta.url))});
-      const { ProcessSupervisor } = await import(${JSON.stringify(new URL('../../../../src/cli/dev/process-supervisor.js', import.meta.url))});
+      const { ChildGuard } = await import(${JSON.stringify(new URL('../../../../src/cli/cluster/child-guard.js', import.meta.url))});
+      const { ProcessSupervisor } = await import(${JSON.stringify(new URL('../../../../src/cli/cluster/process-supervisor.js', import.meta.url))});
       const { SystemClock } = await import(${JSON.stringify(new URL('../../../../src/runtime/system-clock.js', import.meta.url))});
       new ProcessSupervisor({
         clock: new SystemClock(), guard: new ChildGuard(${JSON.stringify(doomed)}), restartDelayMs: 1, stopTimeoutMs: 1,
