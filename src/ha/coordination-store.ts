@@ -31,11 +31,15 @@ export type Operation =
   | ({ readonly type: 'delete' } & KeyRange)
   | RangeOperation;
 
-/** Keys come in ascending order; `limit` 0 or absent means all of them. */
+/**
+ * Keys come in ascending order; `limit` 0 or absent means all of them. With `revision` as they stood then, from the
+ * revision of the last compaction on (`compacted` below it); without it as they stand now.
+ */
 export type RangeOperation = {
   readonly type: 'range';
   readonly limit?: number;
   readonly after?: string;
+  readonly revision?: bigint;
 } & KeyRange;
 
 export type OperationResult =
@@ -84,6 +88,8 @@ export interface WatchListener {
 export interface WatchEnd {
   readonly kind: 'lost' | 'compacted' | 'refused' | 'cancelled';
   readonly detail: string;
+  /** With `compacted`: the revision as of which the store can still be read, and watched from. */
+  readonly compactedRevision?: bigint;
 }
 
 export interface Watch {

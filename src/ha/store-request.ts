@@ -42,6 +42,9 @@ export function checkRangeOperation(range: RangeOperation): void {
   if (range.limit !== undefined && !(Number.isSafeInteger(range.limit) && range.limit >= 0)) {
     reject(`The limit of a range must be a whole number, but is ${range.limit}.`);
   }
+  if (range.revision !== undefined && checkInt64(range.revision, 'The revision of a range') === 0n) {
+    reject('The revision of a range must not be 0.');
+  }
   if (range.after === undefined) return;
   checkText(range.after, 'The key after which a range starts');
   if (range.prefix !== true) reject('Only the range of a prefix can start after a key.');

@@ -47,7 +47,9 @@ export class InMemoryWatch implements Watch {
       const past = state.eventsSince(this.#range, startRevision);
       this.#standing = past !== undefined;
       if (past === undefined) {
-        this.#end = { kind: 'compacted', detail: `compacted up to revision ${state.compactedRevision}` };
+        const { compactedRevision } = state;
+        const detail = `compacted up to revision ${compactedRevision}`;
+        this.#end = { kind: 'compacted', detail, compactedRevision };
       }
       this.#queue.push(...(past ?? []));
       this.#startRevision = startRevision;

@@ -19,6 +19,12 @@ export interface Commit {
   readonly events: readonly WatchEvent[];
 }
 
+/** What stands, and the order of it. */
+interface Keys {
+  readonly sorted: readonly string[];
+  readonly values: ReadonlyMap<string, KeyValue>;
+}
+
 /** Commits that are kept for watches; up to twice as many at times. */
 const KEPT_COMMITS = 10_000;
 
@@ -36,6 +42,8 @@ export class MvccState {
   #compactedRevision = 0n;
   #sortedKeys: string[] = [];
   #values = new Map<string, KeyValue>();
+  /** Keys as they stood at the compacted revision. */
+  #base = new Map<string, KeyValue>();
   #history: Commit[] = [];
 
   /** Revision of the last commit; 1 at first, as in etcd. */
@@ -53,7 +61,7 @@ export class MvccState {
   }
 
   range(range: RangeOperation): RangeResult {
-    const { keyValues, more } = this.#select(range);
+    const { keyValues, more } = this.#select(range, this.#keysAt(range.revision));
     return { keyValues, more, revision: this.#revision };
   }
 
@@ -97,6 +105,9 @@ export class MvccState {
     if (revision > this.#revision) {
       throw new StoreError('rejected', `revision ${revision} is a future revision`);
     }
+    for (const commit of this.#history) {
+      if (commit.revision > this.#compactedRevision && commit.revision <= revision) carry(this.#base, commit);
+    }
     this.#compactedRevision = revision;
     this.#history = this.#history.filter((commit) => commit.revision >= revision);
   }
@@ -120,6 +131,7 @@ export class MvccState {
     copy.#compactedRevision = this.#compactedRevision;
     copy.#sortedKeys = [...this.#sortedKeys];
     copy.#values = new Map(this.#values);
+    copy.#base = new Map(this.#base);
     copy.#history = [...this.#history];
     return copy;
   }
@@ -145,7 +157,7 @@ export class MvccState {
         return { type: 'delete', deleted: keyValues.length };
       }
       case 'range':
-        return { type: 'range', ...this.#select(operation) };
+        return { type: 'range', ...this.#select(operation, this.#keysAt(operation.revision)) };
     }
   }
 
@@ -171,20 +183,42 @@ export class MvccState {
     events.push({ type: 'delete', key, modRevision: this.#revision + 1n });
   }
 
-  #select(range: KeyRange & { readonly limit?: number; readonly after?: string }): {
-    keyValues: KeyValue[];
-    more: boolean;
-  } {
+  #keysAt(revision = this.#revision): Keys {
+    if (revision > this.#revision) {
+      throw new StoreError('rejected', `revision ${revision} is a future revision`);
+    }
+    if (revision < this.#compactedRevision) {
+      throw new StoreError('compacted', `revision ${revision} has been compacted`);
+    }
+    if (revision === this.#revision) return { sorted: this.#sortedKeys, values: this.#values };
+    const values = new Map(this.#base);
+    for (const commit of this.#history) {
+      if (commit.revision > this.#compactedRevision && commit.revision <= revision) carry(values, commit);
+    }
+    return { sorted: [...values.keys()].sort(compareKeys), values };
+  }
+
+  #select(
+    range: KeyRange & { readonly limit?: number; readonly after?: string },
+    { sorted, values }: Keys = { sorted: this.#sortedKeys, values: this.#values },
+  ): { keyValues: KeyValue[]; more: boolean } {
     const keyValues: KeyValue[] = [];
     const limit = range.limit === undefined || range.limit === 0 ? Infinity : range.limit;
-    for (let index = lowerBound(this.#sortedKeys, range.key); ; index++) {
-      const key = this.#sortedKeys[index];
+    for (let index = lowerBound(sorted, range.key); ; index++) {
+      const key = sorted[index];
       if (key === undefined || !covers(range, key)) return { keyValues, more: false };
       if (range.after !== undefined && compareKeys(key, range.after) <= 0) continue;
       if (keyValues.length >= limit) return { keyValues, more: true };
-      const keyValue = this.#values.get(key);
+      const keyValue = values.get(key);
       if (keyValue !== undefined) keyValues.push(keyValue);
     }
+  }
+}
+
+function carry(values: Map<string, KeyValue>, { events }: Commit): void {
+  for (const event of events) {
+    if (event.type === 'put') values.set(event.keyValue.key, event.keyValue);
+    else values.delete(event.key);
   }
 }
 

@@ -45,7 +45,8 @@ export function encodeRange(range: RangeOperation): IRangeRequest {
     const next = Buffer.concat([Buffer.from(range.after, 'utf8'), ZERO_BYTE]);
     if (Buffer.compare(next, encoded.key) > 0) encoded.key = next;
   }
-  return { ...encoded, limit: String(range.limit ?? 0) };
+  const revision = range.revision === undefined ? {} : { revision: range.revision.toString() };
+  return { ...encoded, ...revision, limit: String(range.limit ?? 0) };
 }
 
 const RESULTS = { '==': 'Equal', '!=': 'NotEqual', '>': 'Greater', '<': 'Less' } as const;

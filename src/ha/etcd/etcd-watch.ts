@@ -79,10 +79,10 @@ export class EtcdWatch implements Watch {
       if (!response.canceled) this.#listener.onCreated();
     }
     if (response.canceled) {
-      const compacted = BigInt(response.compact_revision) > 0n;
+      const compactedRevision = BigInt(response.compact_revision);
       this.end(
-        compacted
-          ? { kind: 'compacted', detail: `compacted up to revision ${response.compact_revision}` }
+        compactedRevision > 0n
+          ? { kind: 'compacted', detail: `compacted up to revision ${compactedRevision}`, compactedRevision }
           : { kind: 'refused', detail: response.cancel_reason || 'the member cancelled the watch' },
       );
       return;
