@@ -17,6 +17,9 @@ const candidateValue = z.object({
   address: text,
   bootNonce,
   version: text,
+  // Those who do not say it yet speak the first version.
+  protocolVersion: z.int().default(1),
+  oldestProtocolVersion: z.int().default(1),
 }) satisfies z.ZodType<CandidateValue>;
 
 const identity = z.object({ clusterId, generation }) satisfies z.ZodType<Identity>;
@@ -35,9 +38,10 @@ const leaderRecord = z
     return { resourceManagerId: id, address, token, confirmedAt };
   });
 
-const termEnd = z.object({ at: text, reason: text, evidence: text, by: text });
+const termEnd = z.looseObject({ at: text, reason: text, evidence: text, by: text });
 
-const historyRow = z.object({
+/** What a newer version has written beside these fields is kept when the row is written again. */
+const historyRow = z.looseObject({
   resourceManagerId,
   leaderSessionId: leaderSessionId.nullable(),
   generation,
@@ -78,8 +82,16 @@ export function parseHistoryRow(value: string): HistoryRow | null {
 
 /** One line of JSON, as it stands under a candidate's key. */
 export function formatCandidate(value: CandidateValue): string {
-  const { resourceManagerId: id, address, bootNonce: nonce, version } = value;
-  return JSON.stringify({ resourceManagerId: id, address, bootNonce: nonce, version });
+  const { resourceManagerId: id, address, bootNonce: nonce, version, ...spoken } = value;
+  const { protocolVersion, oldestProtocolVersion } = spoken;
+  return JSON.stringify({
+    resourceManagerId: id,
+    address,
+    bootNonce: nonce,
+    version,
+    protocolVersion,
+    oldestProtocolVersion,
+  });
 }
 
 /** The value of the identity key. */

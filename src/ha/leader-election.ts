@@ -8,8 +8,11 @@ export interface Candidate {
   readonly resourceManagerId: ResourceManagerId;
   readonly address: string;
   readonly bootNonce: BootNonce;
-  /** Version of its software. */
+  /** Version of its software, for people. */
   readonly version: string;
+  /** Newest and oldest version of the messages that it speaks. */
+  readonly protocolVersion: number;
+  readonly oldestProtocolVersion: number;
   readonly createRevision: bigint;
 }
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
+import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError } from '../core/problem.ts';
@@ -102,7 +103,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       history: new HistoryIndex(),
       resourceManagerId: candidate.resourceManagerId,
       address: candidate.address,
-      value: formatCandidate(candidate),
+      value: formatCandidate({ ...candidate, ...OWN_VERSIONS }),
       report: (event) => this.#dispatch(event),
       identityValue: () => this.#observer.state?.identity.keyValues[0]?.value ?? null,
       reachableTaskExecutors: () => this.#contender?.reachableTaskExecutors() ?? 0,

@@ -1,4 +1,5 @@
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
+import { agreedVersion, describeVersions, OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Timing } from '../core/timing.ts';
 import type { Candidate, ElectionView } from '../ha/leader-election.ts';
@@ -25,7 +26,6 @@ export interface PeersOptions {
   readonly logger: Logger;
   readonly ownId: ResourceManagerId;
   readonly ownAddress: string;
-  readonly version: string;
   readonly introduction: () => Introduction;
   /** Takes whatever is seen of the others: the election judges what it proves. */
   readonly sighted: (sighting: PeerSighting) => void;
@@ -115,11 +115,14 @@ export class Peers {
     if (to === this.#options.ownId) return conflict(`${to} leads already.`);
     const standby = this.standbys().find((each) => each.resourceManagerId === to);
     if (standby === undefined) return conflict(`${to} is not in line.`);
+    const candidate = this.#candidates.find((each) => each.resourceManagerId === to);
+    if (candidate !== undefined && agreedVersion(candidate, OWN_VERSIONS) === null) {
+      const [theirs, ours] = [describeVersions(candidate), describeVersions(OWN_VERSIONS)];
+      const detail = `${to} (${candidate.version}) speaks protocol version ${theirs}, this leader ${ours}.`;
+      return { code: 'UNSUPPORTED_VERSION', detail };
+    }
     if (!standby.connected) return conflict(`${to} is in line, but there is no connection to it.`);
     if (!standby.ready) return conflict(`${to} is connected, but has not answered of late.`);
-    if (!areCompatible(standby.version, this.#options.version)) {
-      return conflict(`${to} is of version ${standby.version}, this one of ${this.#options.version}.`);
-    }
     return null;
   }
 
@@ -132,13 +135,4 @@ export class Peers {
     if (pong === undefined || pong.bootNonce !== bootNonce) return false;
     return this.#options.clock.monotonicMs() - pong.atMs < PING_TIMEOUT_MS;
   }
-}
-
-/** Whether two versions may lead one after the other: the same major one, and before 1.0 the same minor one. */
-export function areCompatible(a: string, b: string): boolean {
-  const significant = (version: string): string => {
-    const [major = '', minor = ''] = version.split('.');
-    return major === '0' ? `0.${minor}` : major;
-  };
-  return significant(a) === significant(b);
 }

@@ -9,7 +9,8 @@ const MOST_SUPERSEDED = 16;
 
 const writtenBy = { leaderSessionId: p.leaderSessionId, generation: p.generation, epoch: p.revision };
 
-const taskExecutorRecord = z.object({
+/** What a newer version has written beside these fields is kept when the record is marked. */
+const taskExecutorRecord = z.looseObject({
   /** Null for a worker that was recorded before it was started and has not registered. */
   instanceId: p.instanceId.nullable(),
   address: p.address.nullable(),

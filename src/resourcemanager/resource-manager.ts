@@ -235,7 +235,7 @@ export class ResourceManager implements LeaderContender {
   }
 
   #openPeers(): Peers {
-    const { resourceManagerId, address, bootNonce, clock, dialer, timing, version } = this.#options;
+    const { resourceManagerId, address, bootNonce, clock, dialer, timing } = this.#options;
     return new Peers({
       context: this.#handshake,
       dialer,
@@ -244,7 +244,6 @@ export class ResourceManager implements LeaderContender {
       logger: this.#logger,
       ownId: resourceManagerId,
       ownAddress: address,
-      version,
       introduction: () => ({
         type: 'introduceResourceManager',
         body: { resourceManagerId, bootNonce, address },

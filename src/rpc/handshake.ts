@@ -1,6 +1,7 @@
 import { CLUSTER_NAME_PATTERN } from '../core/ids.ts';
 import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
-import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, type Role } from '../core/messages/handshake.ts';
+import type { Role } from '../core/messages/handshake.ts';
+import { agreedVersion, describeVersions, OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Prover } from '../runtime/prover.ts';
@@ -94,10 +95,11 @@ function helloProblem(context: HandshakeContext, hello: Hello): Problem | null {
       detail: `This is cluster ${context.identity.cluster}, the caller belongs to ${theirs}.`,
     };
   }
-  if (hello.protocolVersion < OLDEST_PROTOCOL_VERSION || hello.protocolVersion > PROTOCOL_VERSION + 1) {
+  if (agreedVersion(hello, OWN_VERSIONS) === null) {
+    const [theirs, ours] = [describeVersions(hello), describeVersions(OWN_VERSIONS)];
     return {
       code: 'UNSUPPORTED_VERSION',
-      detail: `The caller speaks version ${hello.protocolVersion}; understood are ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION + 1}.`,
+      detail: `The caller speaks protocol version ${theirs}, ${context.identity.role} ${context.identity.id} speaks ${ours}.`,
     };
   }
   return null;
@@ -107,7 +109,7 @@ function welcome(context: HandshakeContext, hello: Hello): Welcome {
   const { identity } = context;
   const nonce = context.randomness.uuid();
   return {
-    protocolVersion: Math.min(PROTOCOL_VERSION, hello.protocolVersion),
+    protocolVersion: agreedVersion(hello, OWN_VERSIONS) ?? OWN_VERSIONS.protocolVersion,
     cluster: identity.cluster,
     serverRole: identity.role,
     serverId: identity.id,
@@ -153,16 +155,11 @@ export function dialChannel(
   const connection = dialer.dial(address, {
     onOpen: () => {
       const { role, cluster } = context.identity;
-      channel.request(
-        'hello',
-        { protocolVersion: PROTOCOL_VERSION, role, cluster, nonce },
-        HANDSHAKE_TIMEOUT_MS,
-        (outcome) => {
-          if (outcome.ok) return onWelcome(outcome.reply);
-          failure ??= outcome.problem;
-          channel.close();
-        },
-      );
+      channel.request('hello', { ...OWN_VERSIONS, role, cluster, nonce }, HANDSHAKE_TIMEOUT_MS, (outcome) => {
+        if (outcome.ok) return onWelcome(outcome.reply);
+        failure ??= outcome.problem;
+        channel.close();
+      });
     },
     onFrame: (frame) => channel.onFrame(frame),
     onClose: (reason) => channel.onClose(reason),
@@ -196,6 +193,11 @@ function welcomeProblem(
   }
   if (w.serverRole !== serverRole) {
     return { code: 'UNAUTHORIZED', detail: `The server is a ${w.serverRole}, not a ${serverRole}.` };
+  }
+  if (agreedVersion(w, OWN_VERSIONS) !== w.protocolVersion) {
+    const ours = describeVersions(OWN_VERSIONS);
+    const detail = `The server answers in protocol version ${w.protocolVersion}, this process speaks ${ours}.`;
+    return { code: 'UNSUPPORTED_VERSION', detail };
   }
   const { cluster, serverId, serverInstance, nonce: serverNonce } = w;
   const statement = { cluster, serverRole, serverId, serverInstance, clientNonce, serverNonce };

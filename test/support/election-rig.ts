@@ -7,6 +7,7 @@ import type {
 } from '../../src/core/election/election-events.ts';
 import { ElectionMachine } from '../../src/core/election/election-machine.ts';
 import type { Instant } from '../../src/core/election/leadership-clock.ts';
+import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
 
 type EffectType = ElectionEffect['type'];
@@ -17,11 +18,11 @@ const OWN_NONCE = 'boot-rm-1' as BootNonce;
 export const CLUSTER: Identity = { clusterId: 'cluster-1' as ClusterId, generation: 1 };
 
 /** A candidate's entry in a line; without a name a foreign key's. */
-export function entry(key: string, createRevision: bigint, name?: string): LineEntry {
+export function entry(key: string, createRevision: bigint, name?: string, spoken = OWN_VERSIONS): LineEntry {
   if (name === undefined) return { key, createRevision, candidate: null };
   const resourceManagerId = name as ResourceManagerId;
   const bootNonce = `boot-${name}` as BootNonce;
-  const candidate = { resourceManagerId, address: `${name}:7000`, bootNonce, version: '0.1.0' };
+  const candidate = { resourceManagerId, address: `${name}:7000`, bootNonce, version: '0.1.0', ...spoken };
   return { key, createRevision, candidate };
 }
 

@@ -1,6 +1,7 @@
 import type { PeerSighting } from '../../src/core/election/peer-sighting.ts';
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
+import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';
 import type { QuartermasterError } from '../../src/core/problem.ts';
 import type { CoordinationStore, OperationResult, Transaction } from '../../src/ha/coordination-store.ts';
 import { StoreError } from '../../src/ha/coordination-store.ts';
@@ -199,14 +200,15 @@ export class TestingLeaderElection implements LeaderElectionService {
 export function candidate(
   name: string,
   address: string,
-  version = '0.1.0',
   bootNonce = `${name}-boot`,
+  spoken = OWN_VERSIONS,
 ): Candidate {
   return {
     resourceManagerId: name as ResourceManagerId,
     address,
     bootNonce: bootNonce as Candidate['bootNonce'],
-    version,
+    version: '0.1.0',
+    ...spoken,
     createRevision: 1n,
   };
 }

@@ -15,6 +15,7 @@ import { type Instant, LEASE_SHARE } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 import { Succession, type SuccessionMemory } from './succession.ts';
 import { Term } from './term.ts';
+import { unspokenVersion } from './unspoken-version.ts';
 
 /** The times that the election rests on, in milliseconds. */
 export interface ElectionSettings extends ConfirmationSettings {
@@ -272,7 +273,11 @@ export class Candidacy {
       return;
     }
     if (this.#phase === 'leading') return;
-    this.#succession.follow(observation.line.slice(0, index), observation.leaderEpoch, now.monotonicMs);
+    const ahead = observation.line.slice(0, index);
+    const unspoken = this.#phase === 'waiting' ? unspokenVersion(ahead) : null;
+    if (unspoken !== null)
+      return this.end({ reason: 'protocol version not supported', evidence: unspoken }, now, out);
+    this.#succession.follow(ahead, observation.leaderEpoch, now.monotonicMs);
     if (index > 0) return;
     if (this.#phase === 'waiting') this.#grant(now, out);
     else this.#confirmation.headGone(now.monotonicMs);

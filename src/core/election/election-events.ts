@@ -9,7 +9,11 @@ export interface CandidateValue {
   readonly resourceManagerId: ResourceManagerId;
   readonly address: string;
   readonly bootNonce: BootNonce;
+  /** Of its software, for people. */
   readonly version: string;
+  /** The newest version of the messages that it speaks. */
+  readonly protocolVersion: number;
+  readonly oldestProtocolVersion: number;
 }
 
 /** One key under `election/`. It stands in line whatever its value is. */

@@ -9,6 +9,7 @@ import { IdentityMemory } from './identity-memory.ts';
 import type { Instant } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 import type { SuccessionMemory } from './succession.ts';
+import { unspokenVersion } from './unspoken-version.ts';
 
 /**
  * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
@@ -30,6 +31,8 @@ export class ElectionMachine {
   #identityRevision = 0n;
   #contradicted = false;
   #foreign = new Set<string>();
+  /** Why it does not join the line, as people were told last. */
+  #unspoken: string | null = null;
   readonly #succession: SuccessionMemory;
 
   /** `bootNonce` is this process's own. */
@@ -55,7 +58,7 @@ export class ElectionMachine {
     if (this.#candidacy !== null) return this.#candidacy.nextDueMs();
     if (this.#stopReason !== null || this.#observation === null) return Infinity;
     if (this.#identity.remembered === null) return this.#identityAsked ? Infinity : this.#identityDueMs;
-    return this.#contradicted ? Infinity : this.#notBeforeMs;
+    return this.#contradicted || this.#unspoken !== null ? Infinity : this.#notBeforeMs;
   }
 
   /** Whether an effect of this candidacy's term may begin in this very turn (G6). */
@@ -133,6 +136,7 @@ export class ElectionMachine {
     }
     const ready = observation !== null && this.#identity.remembered !== null && !this.#contradicted;
     if (!ready || this.#candidacy !== null || now.monotonicMs < this.#notBeforeMs) return;
+    if (this.#findsUnspoken(observation.line, out)) return;
     this.#candidacies += 1;
     this.#candidacy = new Candidacy(this.#candidacies, this.#settings, this.#succession, now.monotonicMs);
     out.push({ type: 'openCandidacy', candidacy: this.#candidacies });
@@ -215,6 +219,17 @@ export class ElectionMachine {
     if (successor === undefined) return refuse('CONFLICT', `${to} is not in line.`);
     const ahead = line.slice(0, index).filter((entry) => entry.key !== candidacy.key);
     candidacy.end({ ...cause, handOver: { to: successor, ahead } }, now, out);
+  }
+
+  /** Whether somebody in line cannot be talked to: then it does not join. People are told once. */
+  #findsUnspoken(line: readonly LineEntry[], out: ElectionEffect[]): boolean {
+    const unspoken = unspokenVersion(line);
+    if (unspoken !== null && unspoken !== this.#unspoken) {
+      const event = 'UNSUPPORTED_VERSION: does not join the line';
+      out.push({ type: 'log', level: 'error', event, fields: { detail: unspoken } });
+    }
+    this.#unspoken = unspoken;
+    return unspoken !== null;
   }
 
   /** They stand in line like any other key, so that etcd's order goes on to rule; people are told of them once. */

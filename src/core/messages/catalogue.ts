@@ -83,7 +83,7 @@ export const REQUESTS = {
       allocationId: p.allocationId,
       slotId: p.slotId,
       grantNumber: p.grantNumber,
-      reason: z.enum(['not-wanted', 'unreachable']),
+      reason: p.wordOf(['not-wanted', 'unreachable'], 'not-wanted'),
     }),
     reply: empty,
   },
@@ -111,7 +111,8 @@ export const REQUESTS = {
   ping: {
     request: empty,
     reply: z.object({
-      state: z.enum(['serving', 'suspended', 'standby', 'worker']),
+      /** A state of a newer version is not serving. */
+      state: p.wordOf(['serving', 'suspended', 'standby', 'worker'], 'standby'),
       epoch: p.revision.nullable(),
     }),
   },

@@ -1,17 +1,18 @@
 import { z } from 'zod';
 import * as p from './primitives.ts';
 
-/** Version of the messages that this code speaks; it understands the one before too. */
-export const PROTOCOL_VERSION = 1;
-/** The oldest version of the messages that this code still understands. */
-export const OLDEST_PROTOCOL_VERSION = 1;
-
 export const role = z.enum(['resource-manager', 'task-executor', 'job-master']);
 export type Role = z.infer<typeof role>;
 
-/** First message on a connection, from whoever dialled. It shows no token yet: the server proves itself first. */
+/**
+ * First message on a connection, from whoever dialled. It shows no token yet: the server proves itself first. Every
+ * version can read it, as only with it a version is agreed on: its fields stay as they are.
+ */
 export const hello = z.object({
+  /** The newest that the caller speaks. */
   protocolVersion: z.int(),
+  /** The oldest; left out by whoever speaks one version only. */
+  oldestProtocolVersion: z.int().optional(),
   role,
   cluster: z.string(),
   nonce: z.string().min(1).max(128),
@@ -22,6 +23,7 @@ export const hello = z.object({
  * the cluster and the server's name; null where the cluster has no secret.
  */
 export const welcome = z.object({
+  /** The newest that both speak: what is said on this connection is of this version. */
   protocolVersion: z.int(),
   cluster: z.string(),
   serverRole: role,

@@ -94,6 +94,17 @@ export const resourceProfile = z.object({
   extended: namedAmounts.default({}),
 }) satisfies z.ZodType<ResourceProfile>;
 
+/** One of these words; one that only a newer version knows is read as `otherwise`, which must be the safe one. */
+export function wordOf<const Words extends readonly string[]>(
+  words: Words,
+  otherwise: Words[number],
+): z.ZodType<Words[number]> {
+  return z
+    .string()
+    .max(64)
+    .transform((text): Words[number] => (words.includes(text) ? text : otherwise));
+}
+
 /** Why something was done, for people and logs. */
 export const reason = z.string().max(1_000);
 

@@ -10,7 +10,8 @@ const slotStatus = z
   .object({
     slotNumber: p.slotNumber,
     profile: p.resourceProfile,
-    state: z.enum(['free', 'granted', 'claimed', 'quarantined']),
+    /** A state of a newer version is not free. */
+    state: p.wordOf(['free', 'granted', 'claimed', 'quarantined'], 'quarantined'),
     lease: z
       .object({
         allocationId: p.allocationId,

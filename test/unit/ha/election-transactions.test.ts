@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../../src/core/ids.ts';
 import type { Transaction, TransactionResult } from '../../../src/ha/coordination-store.ts';
-import { formatIdentity, parseCandidate, parseHistoryRow } from '../../../src/ha/election-records.ts';
+import {
+  formatHistoryRow,
+  formatIdentity,
+  parseCandidate,
+  parseHistoryRow,
+} from '../../../src/ha/election-records.ts';
 import {
   answerChallenge,
   check,
@@ -249,9 +254,33 @@ describe('election transactions', () => {
 
   it("take only a candidate's value for a candidate", () => {
     const candidate = { resourceManagerId: 'rm-1', address: 'h:1', bootNonce: 'n', version: '1' };
-    expect(parseCandidate(JSON.stringify({ ...candidate, unknown: 1 }))).to.deep.equal(candidate);
+    const first = { protocolVersion: 1, oldestProtocolVersion: 1 };
+    expect(parseCandidate(JSON.stringify({ ...candidate, unknown: 1 }))).to.deep.equal({
+      ...candidate,
+      ...first,
+    });
+    const later = { ...candidate, protocolVersion: 3, oldestProtocolVersion: 2 };
+    expect(parseCandidate(JSON.stringify(later))).to.deep.equal(later);
     for (const text of ['', 'x', '1', 'null', '[]', '{}', JSON.stringify({ ...candidate, bootNonce: 7 })]) {
       expect(parseCandidate(text), text).to.equal(null);
     }
+  });
+
+  it('keep in a row of history what a newer version has written beside it', () => {
+    const end = { at: 't', reason: 'r', evidence: 'e', by: 'rm-2' };
+    const row = {
+      resourceManagerId: 'rm-1',
+      leaderSessionId: 's',
+      generation: 1,
+      epoch: '7',
+      confirmedAt: 't',
+      neverConfirmed: false,
+      ended: null,
+      fromTheFuture: { a: [1] },
+    };
+    const read = parseHistoryRow(JSON.stringify(row))!;
+    expect(JSON.parse(formatHistoryRow({ ...read, ended: end }))).to.deep.equal({ ...row, ended: end });
+    const closed = { ...row, ended: { ...end, also: true } };
+    expect(JSON.parse(formatHistoryRow(parseHistoryRow(JSON.stringify(closed))!))).to.deep.equal(closed);
   });
 });

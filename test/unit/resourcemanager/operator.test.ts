@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import type { JobId, LeaderSessionId, ResourceId, ResourceManagerId } from '../../../src/core/ids.ts';
 import { QuartermasterError } from '../../../src/core/problem.ts';
 import type { ClusterEvent, LeaderView } from '../../../src/resourcemanager/operator-view.ts';
-import { areCompatible } from '../../../src/resourcemanager/peers.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { candidate } from '../../support/testing-leader-election.ts';
@@ -169,9 +168,9 @@ describe('what an operator orders', () => {
     const { view } = bench.resourceManager;
     bench.election.lead();
     const to = 'rm-2' as ResourceManagerId;
-    const refusal = async (): Promise<string> => {
+    const refusal = async (code = 'CONFLICT'): Promise<string> => {
       const problem = await problemOf(view.stepDown({ to, reason: 'test' }));
-      expect(problem.code).to.equal('CONFLICT');
+      expect(problem.code).to.equal(code);
       return problem.detail;
     };
     expect(await refusal()).to.contain('not in line');
@@ -188,12 +187,14 @@ describe('what an operator orders', () => {
     expect((await view.overview()).standbys).to.deep.equal([
       { resourceManagerId: 'rm-2', address: 'rm-2:1', version: '0.1.0', connected: true, ready: true },
     ]);
-    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', '0.2.0')]);
-    expect(await refusal()).to.contain('0.2.0');
-    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', '0.1.7', 'another process')]);
+    const tooFar = { protocolVersion: 9, oldestProtocolVersion: 8 };
+    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', 'rm-2-boot', tooFar)]);
+    expect(await refusal('UNSUPPORTED_VERSION')).to.contain('8 to 9');
+    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', 'another process')]);
     expect(await refusal(), 'another process answers there').to.contain('has not answered');
     expect(bench.resourceManager.leaderSessionId).not.to.equal(null);
-    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', '0.1.7')]);
+    const next = { protocolVersion: 2, oldestProtocolVersion: 1 };
+    bench.election.setCandidates([own, candidate('rm-2', 'rm-2:1', 'rm-2-boot', next)]);
     await driven(bench.clock, view.stepDown({ to, reason: 'test' }));
     expect(bench.election.resignations).to.deep.equal([{ reason: 'test', to }]);
   });
@@ -265,14 +266,5 @@ describe('the end of a resource manager', () => {
     const startMs = bench.clock.monotonicMs();
     await driven(bench.clock, bench.resourceManager.stop('SIGTERM'));
     expect(bench.clock.monotonicMs() - startMs).to.be.at.most(600);
-  });
-});
-
-describe('versions', () => {
-  it('fit when the major one is the same, and before 1.0 the minor one', () => {
-    expect(areCompatible('1.2.3', '1.9.0')).to.equal(true);
-    expect(areCompatible('1.2.3', '2.0.0')).to.equal(false);
-    expect(areCompatible('0.1.3', '0.1.9')).to.equal(true);
-    expect(areCompatible('0.1.3', '0.2.0')).to.equal(false);
   });
 });

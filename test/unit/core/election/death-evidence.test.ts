@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { DeathEvidence } from '../../../../src/core/election/death-evidence.ts';
+import { OWN_VERSIONS } from '../../../../src/core/messages/protocol-version.ts';
 import type { CandidateValue, LineEntry } from '../../../../src/core/election/election-events.ts';
 import type { BootNonce, ResourceManagerId } from '../../../../src/core/ids.ts';
 
@@ -13,6 +14,7 @@ function candidate(name: string, address: string, nonce: string): CandidateValue
     address,
     bootNonce: nonce as BootNonce,
     version: '0.1.0',
+    ...OWN_VERSIONS,
   };
 }
 
