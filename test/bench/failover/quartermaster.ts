@@ -1,0 +1,128 @@
+import { Agent, request } from 'undici';
+import { devPlan } from '../../../src/cli/dev/dev-plan.ts';
+import { devProcesses } from '../../../src/cli/dev/dev-processes.ts';
+import { pause } from '../../../src/cli/pause.ts';
+import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
+import type { StoreEndpoint } from '../../../src/ha/coordination-store.ts';
+import { parseCandidate, parseHistoryRow } from '../../../src/ha/election-records.ts';
+import { DEPOSED } from '../../../src/ha/history.ts';
+import { ClusterKeys } from '../../../src/ha/keys.ts';
+import { overviewAnswer } from '../../../src/http/answers.ts';
+import { SystemClock } from '../../../src/runtime/system-clock.ts';
+import { SystemRandomness } from '../../../src/runtime/system-randomness.ts';
+import { machineMs } from './machine-time.ts';
+import type { Fault, System, Tell } from './system.ts';
+
+const CLUSTER = 'bench';
+const CLAIM_MS = 10;
+/** A stopped process answers when it is woken; the answer is wanted. */
+const ANSWER_TIMEOUT_MS = 30_000;
+const CALL_TIMEOUT_MS = 1_000;
+/** Three depositions in 10 s are the limit, and the fourth would wait for the lease. */
+const BETWEEN_DEPOSITIONS_MS = 3_600;
+const TASK_EXECUTORS = 1;
+const SLOTS = 4;
+
+const clock = new SystemClock();
+
+/** This project: three resource managers and a task executor, every time at its default. */
+export async function quartermaster(options: {
+  readonly etcdUrls: readonly string[];
+  readonly endpoint: StoreEndpoint;
+  readonly folder: string;
+}): Promise<System> {
+  const keys = new ClusterKeys(CLUSTER);
+  const counts = { resourceManagers: 3, taskExecutors: TASK_EXECUTORS };
+  const plan = await devPlan(options.folder, { cluster: CLUSTER, ...counts }, new SystemRandomness());
+  const processes = devProcesses({
+    plan,
+    ...counts,
+    slots: SLOTS,
+    jobSlots: 0,
+    etcdUrls: options.etcdUrls,
+    folder: options.folder,
+    timing: DEFAULT_TIMING,
+    logLevel: 'info',
+    environment: process.env,
+    onJobLine: () => {},
+  });
+  const resourceManagers = processes.flatMap(({ role, id, address }) =>
+    role === 'resource-manager' && address !== null ? [{ id, address }] : [],
+  );
+  const agent = new Agent({ headersTimeout: ANSWER_TIMEOUT_MS, bodyTimeout: ANSWER_TIMEOUT_MS });
+  let lastDepositionMs = -Infinity;
+  return {
+    name: 'quartermaster',
+    electionPrefix: keys.election,
+    candidates: resourceManagers.map(({ id }) => id),
+    takeOverLimitMs: 30_000,
+    claimsUntilItsEnd: false,
+    specs: () => processes.map(({ spec }) => spec),
+    candidateOf: (value) => parseCandidate(value)?.resourceManagerId ?? null,
+    askForClaims: (tell, signal) => {
+      for (const { id, address } of resourceManagers)
+        void askWhetherItLeads(id, address, agent, tell, signal);
+      signal.addEventListener('abort', () => void agent.destroy());
+    },
+    missing: () => {
+      if (machineMs() - lastDepositionMs < BETWEEN_DEPOSITIONS_MS) return Promise.resolve('distance');
+      return whatIsMissing(resourceManagers);
+    },
+    judgeEnd: async (epoch, fault) => {
+      if (fault !== 'sigterm') lastDepositionMs = machineMs();
+      return howItEnded(options.endpoint, keys, epoch, fault);
+    },
+  };
+}
+
+/** `/leaderz` every 10 ms: 200 from the confirmed, serving leader only. */
+async function askWhetherItLeads(
+  candidate: string,
+  address: string,
+  agent: Agent,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    let leads = false;
+    try {
+      const { statusCode, body } = await request(`http://${address}/leaderz`, { dispatcher: agent, signal });
+      leads = statusCode === 200;
+      await body.dump();
+    } catch {
+      // Nobody listens there at the moment.
+    }
+    tell({ candidate, kind: leads ? 'leads' : 'follows', atMs: machineMs() });
+    await pause(clock, CLAIM_MS, signal);
+  }
+}
+
+async function whatIsMissing(
+  resourceManagers: readonly { readonly address: string }[],
+): Promise<string | null> {
+  for (const { address } of resourceManagers) {
+    const answer = await fetch(`http://${address}/v1/overview`, {
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+    }).catch(() => null);
+    if (answer?.ok !== true) continue;
+    const { standbys, slots, recovery } = overviewAnswer.parse(await answer.json());
+    if (standbys.filter(({ ready }) => ready).length < resourceManagers.length - 1) return 'standbys';
+    if (slots.total < TASK_EXECUTORS * SLOTS || recovery !== null) return 'task executors';
+    return null;
+  }
+  return 'a leader';
+}
+
+/** By the row that history has of the term; null when it ended as it should. */
+async function howItEnded(
+  endpoint: StoreEndpoint,
+  keys: ClusterKeys,
+  epoch: bigint,
+  fault: Fault,
+): Promise<string | null> {
+  const row = await endpoint.range({ type: 'range', key: keys.historyRow(1, epoch) }, CALL_TIMEOUT_MS);
+  const ended = parseHistoryRow(row.keyValues[0]?.value ?? '')?.ended;
+  if (ended === null || ended === undefined) return `history does not tell how the term of ${epoch} ended`;
+  if (fault === 'sigterm' ? ended.reason !== 'lost' : ended.reason === DEPOSED) return null;
+  return `the term of ${epoch} ended otherwise (${ended.reason}: ${ended.evidence})`;
+}

@@ -1,0 +1,83 @@
+import { claimsOf, overlapMs } from './claims.ts';
+import type { Contest, Leader } from './contest.ts';
+import { machineMs } from './machine-time.ts';
+import type { Fault } from './system.ts';
+import { within } from './within.ts';
+
+/** What came of one fault. */
+export interface Round {
+  readonly system: string;
+  readonly fault: Fault;
+  readonly from: string;
+  readonly to: string | null;
+  /** From the signal until the successor leads in etcd and says so itself; null when nobody did in time. */
+  readonly tookOverMs: number | null;
+  /** The part of it until etcd shows the successor at the head of the line. */
+  readonly inEtcdMs: number | null;
+  /** For how long two candidates claimed to lead. */
+  readonly overlapMs: number;
+  /** What was not as it should be. */
+  readonly remark: string | null;
+}
+
+const SIGNALS = { crash: 'SIGKILL', sigterm: 'SIGTERM', pause: 'SIGSTOP' } as const;
+/** How long a stopped leader sleeps on when it has a successor. */
+const SLEEP_ON_MS = 500;
+/** How long a woken leader is watched at least. */
+const WATCH_WOKEN_MS = 1_000;
+const QUIET_LIMIT_MS = 30_000;
+
+/** Does this to the leader of a contest at rest and follows it to its end. `onSignal` is called when the signal is sent. */
+export async function playRound(contest: Contest, fault: Fault, onSignal: () => void): Promise<Round> {
+  const old = contest.leader;
+  if (old === null) throw new Error(`nobody leads in ${contest.system.name}`);
+  contest.forget();
+  const startMs = machineMs();
+  contest.signal(old.candidate, SIGNALS[fault]);
+  onSignal();
+  const { system } = contest;
+  const taken = await successorOf(contest, old);
+  if (fault === 'pause') await wake(contest, old.candidate);
+  const quiet = await within(QUIET_LIMIT_MS, () => !contest.claims(old.candidate));
+  return {
+    system: system.name,
+    fault,
+    from: old.candidate,
+    to: taken?.by ?? null,
+    tookOverMs: taken === null ? null : Math.max(taken.inEtcdAtMs, taken.saidAtMs) - startMs,
+    inEtcdMs: taken === null ? null : taken.inEtcdAtMs - startMs,
+    overlapMs: overlapMs(claimsOf(contest.reports)),
+    remark: quiet ? await system.judgeEnd(old.epoch, fault) : `${old.candidate} still says that it leads`,
+  };
+}
+
+/** Null when nobody took over in time. */
+async function successorOf(contest: Contest, old: Leader): Promise<TakeOver | null> {
+  const found: { taken: TakeOver | null } = { taken: null };
+  const look = (): boolean => (found.taken = takeOver(contest, old)) !== null;
+  await within(contest.system.takeOverLimitMs, look);
+  return found.taken;
+}
+
+interface TakeOver {
+  readonly by: string;
+  readonly inEtcdAtMs: number;
+  readonly saidAtMs: number;
+}
+
+/** Null until etcd shows somebody else at the head, and that process says that it leads. */
+function takeOver(contest: Contest, old: Leader): TakeOver | null {
+  const { leader } = contest;
+  if (leader === null || leader.epoch === old.epoch || leader.candidate === old.candidate) return null;
+  const claim = contest.reports.find(
+    ({ candidate, kind }) => kind === 'leads' && candidate === leader.candidate,
+  );
+  if (claim === undefined) return null;
+  return { by: leader.candidate, inEtcdAtMs: leader.sinceMs, saidAtMs: claim.atMs };
+}
+
+async function wake(contest: Contest, candidate: string): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, SLEEP_ON_MS));
+  contest.signal(candidate, 'SIGCONT');
+  await new Promise((resolve) => setTimeout(resolve, WATCH_WOKEN_MS));
+}
