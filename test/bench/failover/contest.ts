@@ -3,6 +3,7 @@ import { ProcessSupervisor } from '../../../src/cli/cluster/process-supervisor.t
 import type { StoreEndpoint } from '../../../src/ha/coordination-store.ts';
 import { SystemClock } from '../../../src/runtime/system-clock.ts';
 import type { Report } from './claims.ts';
+import type { Effect } from './effects.ts';
 import { ElectionLine } from './election-line.ts';
 import { machineMs } from './machine-time.ts';
 import type { System } from './system.ts';
@@ -30,8 +31,11 @@ export class Contest {
   readonly #line: ElectionLine;
   readonly #over = new AbortController();
   readonly #holding = new Set<string>();
+  readonly #stopped = new Set<string>();
   readonly #lastClaims = new Map<string, number>();
   #reports: Report[] = [];
+  #effects: Effect[] = [];
+  #lastEffectMs = -Infinity;
 
   constructor(system: System, endpoint: StoreEndpoint, guard: ChildGuard) {
     this.system = system;
@@ -50,11 +54,13 @@ export class Contest {
   async start(): Promise<void> {
     await this.#line.follow();
     const tell = (report: Report): void => this.#tell(report);
-    for (const spec of this.system.specs(tell)) this.#supervisor.start(spec);
+    for (const spec of this.system.specs(tell, (effect) => this.#took(effect))) this.#supervisor.start(spec);
     this.system.askForClaims(tell, this.#over.signal);
     if (!this.system.claimsUntilItsEnd) return;
     const timer = setInterval(() => {
-      for (const candidate of this.#holding) this.#tell({ candidate, kind: 'leads', atMs: machineMs() });
+      for (const candidate of this.#holding) {
+        if (!this.#stopped.has(candidate)) this.#tell({ candidate, kind: 'leads', atMs: machineMs() });
+      }
     }, CLAIM_MS);
     this.#over.signal.addEventListener('abort', () => clearInterval(timer));
   }
@@ -73,8 +79,14 @@ export class Contest {
     return this.#reports;
   }
 
+  /** What had effect since the last `forget`, where somebody fences. */
+  get effects(): readonly Effect[] {
+    return this.#effects;
+  }
+
   forget(): void {
     this.#reports = [];
+    this.#effects = [];
   }
 
   /** Whether it said just now that it leads. */
@@ -124,7 +136,13 @@ export class Contest {
     if (leading.length !== 1 || leading[0] !== this.leader?.candidate) {
       return `${this.leader?.candidate} is first in line, and ${leading.join(', ') || 'nobody'} says that it leads`;
     }
+    if (this.system.fences && machineMs() - this.#lastEffectMs > QUIET_MS) return 'nothing has effect';
     return null;
+  }
+
+  #took(effect: Effect): void {
+    this.#effects.push(effect);
+    this.#lastEffectMs = effect.atMs;
   }
 
   #tell(report: Report): void {
@@ -132,6 +150,8 @@ export class Contest {
     this.#reports.push(report);
     if (kind === 'leads') this.#lastClaims.set(candidate, atMs);
     if (!this.system.claimsUntilItsEnd) return;
+    if (kind === 'stopped') this.#stopped.add(candidate);
+    if (kind === 'started' || kind === 'woken') this.#stopped.delete(candidate);
     if (kind === 'leads') this.#holding.add(candidate);
     if (kind === 'started') this.#holding.delete(candidate);
   }

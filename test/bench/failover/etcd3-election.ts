@@ -20,6 +20,7 @@ export function etcd3Election(options: {
     electionPrefix: `election/${election}/`,
     candidates,
     takeOverLimitMs: 30_000,
+    fences: false,
     claimsUntilItsEnd: false,
     specs: (tell) =>
       candidates.map((candidate) => ({

@@ -17,6 +17,7 @@ export function etcdctlElect(options: {
     electionPrefix: `${election}/`,
     candidates,
     takeOverLimitMs: 150_000,
+    fences: false,
     claimsUntilItsEnd: true,
     specs: (tell) =>
       candidates.map((candidate) => ({

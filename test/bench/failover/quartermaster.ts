@@ -1,4 +1,7 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
+import type { ProcessSpec } from '../../../src/cli/cluster/process-supervisor.ts';
 import { devPlan } from '../../../src/cli/dev/dev-plan.ts';
 import { devProcesses } from '../../../src/cli/dev/dev-processes.ts';
 import { pause } from '../../../src/cli/pause.ts';
@@ -10,6 +13,7 @@ import { ClusterKeys } from '../../../src/ha/keys.ts';
 import { overviewAnswer } from '../../../src/http/answers.ts';
 import { SystemClock } from '../../../src/runtime/system-clock.ts';
 import { SystemRandomness } from '../../../src/runtime/system-randomness.ts';
+import type { Effect } from './effects.ts';
 import { machineMs } from './machine-time.ts';
 import type { Fault, System, Tell } from './system.ts';
 
@@ -20,24 +24,23 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const CALL_TIMEOUT_MS = 1_000;
 /** Three depositions in 10 s are the limit, and the fourth would wait for the lease. */
 const BETWEEN_DEPOSITIONS_MS = 3_600;
-const TASK_EXECUTORS = 1;
-const SLOTS = 4;
+const WORKER = fileURLToPath(new URL('./quartermaster-worker.js', import.meta.url));
 
 const clock = new SystemClock();
 
-/** This project: three resource managers and a task executor, every time at its default. */
+/** This project: three resource managers, a task executor and a job that takes slots without end, every time at its default. */
 export async function quartermaster(options: {
   readonly etcdUrls: readonly string[];
   readonly endpoint: StoreEndpoint;
   readonly folder: string;
 }): Promise<System> {
   const keys = new ClusterKeys(CLUSTER);
-  const counts = { resourceManagers: 3, taskExecutors: TASK_EXECUTORS };
+  const counts = { resourceManagers: 3, taskExecutors: 0 };
   const plan = await devPlan(options.folder, { cluster: CLUSTER, ...counts }, new SystemRandomness());
   const processes = devProcesses({
     plan,
     ...counts,
-    slots: SLOTS,
+    slots: 0,
     jobSlots: 0,
     etcdUrls: options.etcdUrls,
     folder: options.folder,
@@ -56,8 +59,20 @@ export async function quartermaster(options: {
     electionPrefix: keys.election,
     candidates: resourceManagers.map(({ id }) => id),
     takeOverLimitMs: 30_000,
+    fences: true,
     claimsUntilItsEnd: false,
-    specs: () => processes.map(({ spec }) => spec),
+    specs: (_tell, took) => {
+      const addresses = resourceManagers.map(({ address }) => address).join(',');
+      const worker: ProcessSpec = {
+        name: 'worker',
+        program: process.execPath,
+        args: [WORKER, CLUSTER, addresses],
+        environment: process.env,
+        logFile: join(options.folder, 'worker.log'),
+        onLine: (line) => took(effectOf(line)),
+      };
+      return [...processes.map(({ spec }) => spec), worker];
+    },
     candidateOf: (value) => parseCandidate(value)?.resourceManagerId ?? null,
     askForClaims: (tell, signal) => {
       for (const { id, address } of resourceManagers)
@@ -73,6 +88,12 @@ export async function quartermaster(options: {
       return howItEnded(options.endpoint, keys, epoch, fault);
     },
   };
+}
+
+function effectOf(line: string): Effect {
+  const [, epoch, atMs] = /^accepted (\d+) ([\d.]+)$/.exec(line) ?? [];
+  if (epoch === undefined) throw new Error(`the worker says ${line}`);
+  return { epoch: BigInt(epoch), atMs: Number(atMs) };
 }
 
 /** `/leaderz` every 10 ms: 200 from the confirmed, serving leader only. */
@@ -105,9 +126,9 @@ async function whatIsMissing(
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
     }).catch(() => null);
     if (answer?.ok !== true) continue;
-    const { standbys, slots, recovery } = overviewAnswer.parse(await answer.json());
+    const { standbys, taskExecutors, recovery } = overviewAnswer.parse(await answer.json());
     if (standbys.filter(({ ready }) => ready).length < resourceManagers.length - 1) return 'standbys';
-    if (slots.total < TASK_EXECUTORS * SLOTS || recovery !== null) return 'task executors';
+    if (taskExecutors === 0 || recovery !== null) return 'the task executor';
     return null;
   }
   return 'a leader';

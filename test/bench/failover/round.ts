@@ -1,4 +1,5 @@
 import { claimsOf, overlapMs } from './claims.ts';
+import { effectsOfClaims, ordersOf, type Effect, type Orders } from './effects.ts';
 import type { Contest, Leader } from './contest.ts';
 import { machineMs } from './machine-time.ts';
 import type { Fault } from './system.ts';
@@ -16,6 +17,10 @@ export interface Round {
   readonly inEtcdMs: number | null;
   /** For how long two candidates claimed to lead. */
   readonly overlapMs: number;
+  /** From the signal until something had effect that the successor did; null when nothing had. */
+  readonly firstEffectMs: number | null;
+  /** What had effect since the signal, and how much of it was the old leader's after etcd showed the successor. */
+  readonly effects: { readonly accepted: number; readonly late: number };
   /** What was not as it should be. */
   readonly remark: string | null;
 }
@@ -25,6 +30,8 @@ const SIGNALS = { crash: 'SIGKILL', sigterm: 'SIGTERM', pause: 'SIGSTOP' } as co
 const SLEEP_ON_MS = 500;
 /** How long a woken leader is watched at least. */
 const WATCH_WOKEN_MS = 1_000;
+/** How long a successor may take to have an effect. */
+const EFFECT_LIMIT_MS = 10_000;
 const QUIET_LIMIT_MS = 30_000;
 
 /** Does this to the leader of a contest at rest and follows it to its end. `onSignal` is called when the signal is sent. */
@@ -37,8 +44,12 @@ export async function playRound(contest: Contest, fault: Fault, onSignal: () => 
   onSignal();
   const { system } = contest;
   const taken = await successorOf(contest, old);
+  const orders = (): Orders | null =>
+    taken === null ? null : ordersOf(effectsIn(contest, old, taken.epoch), taken.epoch, taken.inEtcdAtMs);
+  await within(EFFECT_LIMIT_MS, () => taken === null || orders()?.firstAtMs !== null);
   if (fault === 'pause') await wake(contest, old.candidate);
   const quiet = await within(QUIET_LIMIT_MS, () => !contest.claims(old.candidate));
+  const { firstAtMs, accepted, late } = orders() ?? { firstAtMs: null, accepted: 0, late: 0 };
   return {
     system: system.name,
     fault,
@@ -46,9 +57,15 @@ export async function playRound(contest: Contest, fault: Fault, onSignal: () => 
     to: taken?.by ?? null,
     tookOverMs: taken === null ? null : Math.max(taken.inEtcdAtMs, taken.saidAtMs) - startMs,
     inEtcdMs: taken === null ? null : taken.inEtcdAtMs - startMs,
+    firstEffectMs: firstAtMs === null ? null : firstAtMs - startMs,
+    effects: { accepted, late },
     overlapMs: overlapMs(claimsOf(contest.reports)),
     remark: quiet ? await system.judgeEnd(old.epoch, fault) : `${old.candidate} still says that it leads`,
   };
+}
+
+function effectsIn(contest: Contest, old: Leader, successorEpoch: bigint): readonly Effect[] {
+  return contest.system.fences ? contest.effects : effectsOfClaims(contest.reports, old, successorEpoch);
 }
 
 /** Null when nobody took over in time. */
@@ -61,6 +78,7 @@ async function successorOf(contest: Contest, old: Leader): Promise<TakeOver | nu
 
 interface TakeOver {
   readonly by: string;
+  readonly epoch: bigint;
   readonly inEtcdAtMs: number;
   readonly saidAtMs: number;
 }
@@ -73,7 +91,7 @@ function takeOver(contest: Contest, old: Leader): TakeOver | null {
     ({ candidate, kind }) => kind === 'leads' && candidate === leader.candidate,
   );
   if (claim === undefined) return null;
-  return { by: leader.candidate, inEtcdAtMs: leader.sinceMs, saidAtMs: claim.atMs };
+  return { by: leader.candidate, epoch: leader.epoch, inEtcdAtMs: leader.sinceMs, saidAtMs: claim.atMs };
 }
 
 async function wake(contest: Contest, candidate: string): Promise<void> {

@@ -10,6 +10,9 @@ export interface Summary {
   /** Rounds in which nobody took over in time; they count in no quantile. */
   readonly failed: number;
   readonly tookOverMs: { readonly p50: number; readonly p90: number; readonly max: number } | null;
+  /** Median until something had effect that the successor did. */
+  readonly firstEffectMs: { readonly p50: number } | null;
+  readonly effects: { readonly accepted: number; readonly late: number };
   readonly overlapMs: { readonly max: number; readonly rounds: number };
   /** By how much longer it took than the system in the first place, at the median. */
   readonly ratio: number | null;
@@ -32,6 +35,8 @@ export function summarize(rounds: readonly Round[], systems: readonly string[]):
 
 function summaryOf(system: string, fault: Fault, rounds: readonly Round[]): Omit<Summary, 'ratio'> {
   const took = rounds.flatMap(({ tookOverMs }) => tookOverMs ?? []).toSorted((a, b) => a - b);
+  const firsts = rounds.flatMap(({ firstEffectMs }) => firstEffectMs ?? []).toSorted((a, b) => a - b);
+  const sum = (of: 'accepted' | 'late'): number => rounds.reduce((all, { effects }) => all + effects[of], 0);
   const overlaps = rounds.map((round) => round.overlapMs);
   return {
     system,
@@ -42,6 +47,8 @@ function summaryOf(system: string, fault: Fault, rounds: readonly Round[]): Omit
       took.length === 0
         ? null
         : { p50: quantileOf(took, 0.5), p90: quantileOf(took, 0.9), max: quantileOf(took, 1) },
+    firstEffectMs: firsts.length === 0 ? null : { p50: quantileOf(firsts, 0.5) },
+    effects: { accepted: sum('accepted'), late: sum('late') },
     overlapMs: { max: Math.max(...overlaps), rounds: overlaps.filter((ms) => ms > 0).length },
   };
 }

@@ -13,6 +13,8 @@ function round(system: string, fault: Fault, tookOverMs: number | null, more: Pa
     to: 'y',
     tookOverMs,
     inEtcdMs: tookOverMs,
+    firstEffectMs: tookOverMs,
+    effects: { accepted: 5, late: 0 },
     overlapMs: 0,
     remark: null,
     ...more,
@@ -21,7 +23,7 @@ function round(system: string, fault: Fault, tookOverMs: number | null, more: Pa
 
 const ROUNDS = [
   ...[30, 10, 20, 40, 50, 60, 70, 80, 90, 400].map((ms) => round('ours', 'crash', ms)),
-  round('other', 'crash', 2_000, { overlapMs: 3 }),
+  round('other', 'crash', 2_000, { overlapMs: 3, effects: { accepted: 7, late: 2 } }),
   round('other', 'crash', 3_000, { overlapMs: 7 }),
   round('other', 'crash', null, { to: null }),
   round('other', 'pause', 500),
@@ -47,6 +49,10 @@ describe('the summary of rounds', () => {
 
   it('counts rounds without a successor as failed, and in no quantile', () => {
     expect(summaries[1]).to.deep.include({ rounds: 3, failed: 1, overlapMs: { max: 7, rounds: 2 } });
+    expect(summaries[1]).to.deep.include({
+      effects: { accepted: 17, late: 2 },
+      firstEffectMs: { p50: 2_000 },
+    });
     expect(summaries[1]?.tookOverMs).to.deep.equal({ p50: 2_000, p90: 3_000, max: 3_000 });
     expect(summarize([round('ours', 'crash', null)], ['ours'])[0]?.tookOverMs).to.equal(null);
   });
@@ -67,7 +73,9 @@ describe('the summary of rounds', () => {
       '3.00 s',
       '3.00 s',
       '40x',
-      '7.0 ms at most, in 2 rounds',
+      '2.00 s',
+      '7.0 ms in 2',
+      '2 of 17',
     ]);
     expect(text).to.contain('ours, pause of x, 9.80 s: the lease ran out');
   });
