@@ -7,6 +7,7 @@ import { doctorCommand } from './commands/doctor-command.ts';
 import { explainCommand } from './commands/explain-command.ts';
 import { leaderCommand } from './commands/leader-command.ts';
 import { historyCommand, slotsCommand } from './commands/listing-commands.ts';
+import { newGenerationCommand } from './commands/new-generation-command.ts';
 import { drainCommand, forgetCommand, stepDownCommand } from './commands/order-commands.ts';
 import {
   jobMasterCommand,
@@ -73,6 +74,7 @@ Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
       drainCommand(context, 'undrain'),
       forgetCommand(context),
       stepDownCommand(context),
+      newGenerationCommand(context),
     ],
   };
   for (const [heading, commands] of Object.entries(groups)) {

@@ -24,6 +24,12 @@ export interface ElectionState {
   readonly line: Part;
   readonly leader: Part;
   readonly identity: Part;
+  /** The highest revision of the store that it was seen with. */
+  readonly storeRevision: bigint;
+  /** How many listings have been answered. */
+  readonly listing: number;
+  /** Of the listing that this comes from, when the store's revision has fallen: it has lost its data. */
+  readonly fall: { readonly from: bigint; readonly to: bigint } | null;
 }
 
 /** Who follows the election. */
@@ -34,7 +40,7 @@ export interface ElectionStateListener {
   onDoubt?(): void;
 }
 
-type PartName = keyof ElectionState;
+type PartName = 'line' | 'leader' | 'identity';
 const PART_NAMES: readonly PartName[] = ['line', 'leader', 'identity'];
 
 /** How often what is watched is compared with a linearizable listing. */
@@ -56,6 +62,7 @@ export class ElectionObserver {
   #watchedAt: StoreEndpoint | null = null;
   #restarts = 0;
   #listing: AbortController | null = null;
+  #listings = 0;
   #timer: Timer | null = null;
   #stopped = false;
 
@@ -94,6 +101,8 @@ export class ElectionObserver {
     const listing = new AbortController();
     this.#listing = listing;
     const transaction = listElection(this.#keys);
+    // A linearizable answer cannot be older than what was known before it was asked for.
+    const known = this.#state?.storeRevision ?? 0n;
     const call = sendUntilAnswered(
       this.#context,
       (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
@@ -105,15 +114,24 @@ export class ElectionObserver {
       this.#timer = this.#context.clock.schedule(COMPARE_MS, () => this.#compare());
       if (outcome.kind !== 'answered') return;
       if (outcome.copies > 1) this.#listener.onDoubt?.();
+      this.#listings += 1;
+      if (outcome.value.revision < known) return this.#fell(outcome.value, known);
       then(outcome.value);
     });
   }
 
-  #restart(listing: TransactionResult): void {
+  #fell(listing: TransactionResult, from: bigint): void {
+    const fall = { from, to: listing.revision };
+    this.#context.logger.log('error', 'the revision of etcd has fallen', fall);
+    this.#restart(listing, fall);
+  }
+
+  #restart(listing: TransactionResult, fall: ElectionState['fall'] = null): void {
     this.#closeWatches();
-    this.#state = toState(listing);
+    this.#state = { ...toState(listing, this.#listings), fall };
     this.#watch(listing.revision + 1n);
     this.#listener.onState(this.#state);
+    if (this.#state !== null) this.#state = { ...this.#state, fall: null };
   }
 
   #compare(): void {
@@ -122,14 +140,16 @@ export class ElectionObserver {
       const now = this.#state;
       if (before === null || now === null || this.#watches === null) return this.#restart(listing);
       const newest = PART_NAMES.map((name) => before[name].revision).reduce((a, b) => (a > b ? a : b));
-      const listed = toState(listing);
+      const listed = toState(listing, this.#listings);
       // Events that came while the listing was on its way may be newer than it.
       const missed = PART_NAMES.filter(
         (name) => listing.revision >= now[name].revision && !sameKeys(listed[name], now[name]),
       );
       if (listing.revision >= newest && missed.length === 0) {
         this.#restarts = 0;
-        return this.#listener.onState(now);
+        const storeRevision = later(now.storeRevision, listing.revision);
+        this.#state = { ...now, storeRevision, listing: this.#listings };
+        return this.#listener.onState(this.#state);
       }
       const fields = { parts: missed.join(' '), revision: listing.revision };
       this.#context.logger.log('warn', 'a listing shows what the watch did not', fields);
@@ -169,7 +189,7 @@ export class ElectionObserver {
       else byKey.delete(event.key);
     }
     const part: Part = { keyValues: inLine([...byKey.values()]), revision };
-    this.#state = { ...state, [name]: part };
+    this.#state = { ...state, [name]: part, storeRevision: later(state.storeRevision, revision) };
     this.#listener.onState(this.#state);
   }
 
@@ -198,12 +218,18 @@ export class ElectionObserver {
   }
 }
 
-function toState(listing: TransactionResult): ElectionState {
-  const { results, revision } = listing;
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function toState({ results, revision }: TransactionResult, listing: number): ElectionState {
   return {
     line: { keyValues: inLine(rangeOf(results, 0)), revision },
     leader: { keyValues: rangeOf(results, 1), revision },
     identity: { keyValues: rangeOf(results, 2), revision },
+    storeRevision: revision,
+    listing,
+    fall: null,
   };
 }
 

@@ -4,7 +4,13 @@ import { parseCandidate, parseIdentity, parseLeaderRecord } from './election-rec
 import type { Candidate, ElectionView, LeaderRecord } from './leader-election.ts';
 
 /** What is known before anything was seen. */
-export const EMPTY_VIEW: ElectionView = { clusterId: null, generation: 0, candidates: [], leader: null };
+export const EMPTY_VIEW: ElectionView = {
+  clusterId: null,
+  generation: 0,
+  candidates: [],
+  leader: null,
+  contradiction: null,
+};
 
 /** The state as the election's rules take it. */
 export function toObservation(state: ElectionState): Observation {
@@ -22,6 +28,9 @@ export function toObservation(state: ElectionState): Observation {
     identity: identity === undefined ? null : parseIdentity(identity.value),
     identityRevision: state.identity.revision,
     leaderEpoch: leader === undefined ? null : (parseLeaderRecord(leader.value)?.token.epoch ?? null),
+    etcdRevision: state.storeRevision,
+    listing: state.listing,
+    fall: state.fall,
   };
 }
 
@@ -35,7 +44,14 @@ export function confirmedLeader(state: ElectionState): LeaderRecord | null {
 }
 
 /** The state as contenders see it: foreign keys are no candidates. */
-export function toView(state: ElectionState, observation: Observation, known: Identity | null): ElectionView {
+export function toView(
+  state: ElectionState,
+  observation: Observation,
+  {
+    identity: known,
+    contradiction,
+  }: { readonly identity: Identity | null; readonly contradiction: string | null },
+): ElectionView {
   const identity = observation.identity ?? known;
   return {
     clusterId: identity?.clusterId ?? null,
@@ -43,7 +59,9 @@ export function toView(state: ElectionState, observation: Observation, known: Id
     candidates: observation.line.flatMap(({ candidate, createRevision }): Candidate[] =>
       candidate === null ? [] : [{ ...candidate, createRevision }],
     ),
-    leader: confirmedLeader(state),
+    // Of an etcd that is not believed, the leader is not believed either.
+    leader: contradiction === null ? confirmedLeader(state) : null,
+    contradiction,
   };
 }
 

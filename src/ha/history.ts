@@ -1,9 +1,11 @@
-import { HISTORY_ROWS_KEPT } from '../core/election/history-rows-kept.ts';
 import type { KeyValue } from './coordination-store.ts';
 import type { HistoryWork } from './election-transactions.ts';
 import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+
+/** How many terms history keeps. */
+const HISTORY_ROWS_KEPT = 1_000;
 
 /** etcd takes 128 operations in a transaction; what is left over is the next confirm's. */
 const MOST_CLOSED = 32;
@@ -19,6 +21,16 @@ export class HistoryIndex {
   #ended: readonly KeyValue[] = [];
   /** All rows as they were last read. */
   #latest: readonly KeyValue[] = [];
+
+  /** How often everything was forgotten: what is read meanwhile belongs to both sides of it. */
+  #forgotten = 0;
+
+  /** Reads everything anew: etcd has lost what was read. */
+  forget(): void {
+    this.#forgotten += 1;
+    this.#ended = [];
+    this.#latest = [];
+  }
 
   /**
    * All rows, as they were read while the term of that epoch was under way: nobody else can have deposed anybody
@@ -42,6 +54,7 @@ export class HistoryIndex {
     keys: ClusterKeys,
     signal: AbortSignal,
   ): Promise<readonly KeyValue[] | null> {
+    const forgotten = this.#forgotten;
     const rows = [...this.#ended];
     for (let more = true; more; ) {
       const answer = await readPage(context, keys, rows.at(-1)?.key, signal);
@@ -49,6 +62,7 @@ export class HistoryIndex {
       rows.push(...answer.value.keyValues);
       more = answer.value.more && answer.value.keyValues.length > 0;
     }
+    if (forgotten !== this.#forgotten) return this.read(context, keys, signal);
     const open = rows.findIndex(({ value }) => parseHistoryRow(value)?.ended === null);
     const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-HISTORY_ROWS_KEPT);
     if (ended.length > 0) this.#ended = ended;

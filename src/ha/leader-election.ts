@@ -1,4 +1,6 @@
+import type { Identity } from '../core/election/election-events.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
+import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import type { Compare, Operation, OperationResult } from './coordination-store.ts';
@@ -32,6 +34,24 @@ export interface ElectionView {
   readonly candidates: readonly Candidate[];
   /** Null while nobody is confirmed. */
   readonly leader: LeaderRecord | null;
+  /**
+   * Why etcd is not taken for the one of this cluster, so that nothing is confirmed here until an operator declares
+   * a new generation; null while it is.
+   */
+  readonly contradiction: string | null;
+}
+
+/** What declaring a new generation would do, as this process sees etcd and its workers. */
+export interface GenerationPlan {
+  /** What etcd holds; null when it holds none. */
+  readonly present: Identity | null;
+  /** What would be written. */
+  readonly identity: Identity;
+  /** Workers that know anything of their cluster, and how many of them contradict etcd. */
+  readonly informedWorkers: number;
+  readonly contradictingWorkers: number;
+  /** As in `ElectionView`; null where nothing calls for a new generation. */
+  readonly contradiction: string | null;
 }
 
 /** Writes guarded by the leader's own candidate key (G1); `alsoIf` adds to the guard. */
@@ -112,6 +132,20 @@ export interface LeaderElectionService {
    * them is deposed before its lease has run out. Without `watching` first, silence means nothing.
    */
   peerSighted(sighting: PeerSighting): void;
+  /**
+   * Takes what a task executor or job master says that it knows, null once its connection has ended. Where most of
+   * them contradict etcd, it was wiped or restored, and nothing is confirmed.
+   */
+  workerHeard(worker: string, knowledge: WorkerKnowledge | null): void;
+  /** What `declareGeneration` would do now; rejects with `UNAVAILABLE` when etcd does not answer. */
+  planGeneration(): Promise<GenerationPlan>;
+  /**
+   * Says that etcd was wiped or restored: writes the cluster id that the workers know and a generation above every
+   * other, and removes leader record and head of the line, all in one transaction. Resolves to the identity that
+   * stands then. With the generation of a plan it may be repeated: once that one or a later one stands, nothing is
+   * done. Rejects with `CONFLICT` when a higher one has become necessary since, `NO_ANSWER` when nothing is known.
+   */
+  declareGeneration(generation: number | null): Promise<Identity>;
   /**
    * Gives up leadership in one transaction: history, own key and record; then queues again. Resolves when it is
    * known to be done; rejects with `NOT_LEADER`, or `CONFLICT` when `to` is not in line, and changes nothing then.

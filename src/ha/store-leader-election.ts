@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
+import type { ElectionEffect, ElectionEvent, Identity } from '../core/election/election-events.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
 import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
+import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError } from '../core/problem.ts';
 import type { Timer } from '../runtime/clock.ts';
@@ -14,7 +15,14 @@ import { EMPTY_VIEW, sameView, toObservation, toView } from './election-state-vi
 import { createIdentity, rangeOf } from './election-transactions.ts';
 import { HistoryIndex } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
-import type { ElectionView, LeaderContender, LeaderElectionService, Resignation } from './leader-election.ts';
+import type {
+  ElectionView,
+  GenerationPlan,
+  LeaderContender,
+  LeaderElectionService,
+  Resignation,
+} from './leader-election.ts';
+import { type GenerationKnowledge, GenerationOrder } from './new-generation.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 import { StoreLeadership, type TermOwner } from './store-leadership.ts';
 
@@ -136,6 +144,20 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#dispatch({ type: 'peerSighted', sighting });
   }
 
+  workerHeard(worker: string, knowledge: WorkerKnowledge | null): void {
+    this.#dispatch({ type: 'workerHeard', worker, knowledge });
+    this.#enqueue(() => this.#tellContradiction());
+  }
+
+  planGeneration(): Promise<GenerationPlan> {
+    return this.#generationOrder().plan(this.#knowledge());
+  }
+
+  declareGeneration(generation: number | null): Promise<Identity> {
+    const by = this.#setting.resourceManagerId;
+    return this.#generationOrder().declare(generation, by, this.#knowledge());
+  }
+
   resign({ reason, to }: Resignation): Promise<void> {
     return new Promise((resolve, reject) => {
       const request = ++this.#requests;
@@ -154,14 +176,36 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   #observed(state: ElectionState): void {
     const observation = toObservation(state);
+    if (observation.fall !== null) this.#setting.history.forget();
     this.#dispatch({ type: 'observed', observation });
-    const view = toView(state, observation, this.#machine.identity);
+    const view = toView(state, observation, this.#machine);
     if (sameView(view, this.#view)) return;
     const led = view.leader !== null && view.leader.token.epoch !== this.#view.leader?.token.epoch;
     // While there is time, for whoever may have to depose this leader.
     if (led) void this.#setting.history.read(this.#context, this.#keys, this.#life.signal);
     this.#view = view;
     this.#enqueue(() => this.#tell((contender) => contender.viewChanged(view)));
+  }
+
+  /** The workers may give the store away between two of its changes. */
+  #tellContradiction(): void {
+    const { contradiction } = this.#machine;
+    if (contradiction === this.#view.contradiction) return;
+    const leader = contradiction === null ? this.#view.leader : null;
+    const view = { ...this.#view, contradiction, leader };
+    this.#view = view;
+    this.#tell((contender) => contender.viewChanged(view));
+  }
+
+  #generationOrder(): GenerationOrder {
+    return new GenerationOrder(this.#context, this.#keys, this.#life.signal);
+  }
+
+  #knowledge(): GenerationKnowledge {
+    const { identity: remembered, contradiction } = this.#machine;
+    const witnesses = this.#machine.witnesses(this.#context.clock.monotonicMs());
+    const mint = (): ClusterId => this.#randomness.uuid() as ClusterId;
+    return { witnesses, remembered, contradiction, mint };
   }
 
   #dispatch(event: ElectionEvent): void {

@@ -46,6 +46,30 @@ export const acceptedAnswer = named(
   z.object({ accepted: z.literal(true) }),
 );
 
+const identity = named(
+  'Identity',
+  'What tells one cluster from another, and one wipe of etcd from the next.',
+  z.object({ clusterId: name, generation: count }),
+);
+
+export const generationPlanAnswer = named(
+  'GenerationPlan',
+  'What declaring a new generation would do, as this resource manager sees etcd and its workers.',
+  z.object({
+    present: identity.nullable(),
+    identity,
+    informedWorkers: count,
+    contradictingWorkers: count,
+    contradiction: z.string().nullable(),
+  }),
+);
+
+export const newGenerationAnswer = named(
+  'NewGeneration',
+  'The generation stands in etcd.',
+  z.object({ accepted: z.literal(true), clusterId: name, generation: count }),
+);
+
 export const leaderAnswer = named(
   'Leader',
   'The confirmed leader and the token under which it commands.',

@@ -17,7 +17,8 @@ export function leaderRoutes({ view, streams }: OperatorContext): Route[] {
       handle: ({ response }) => {
         const leader = view.leader();
         if (leader === null) {
-          throw new QuartermasterError({ code: 'NO_LEADER', detail: 'Nobody leads at the moment.' });
+          const detail = view.status().contradiction ?? 'Nobody leads at the moment.';
+          throw new QuartermasterError({ code: 'NO_LEADER', detail });
         }
         sendJson(response, 200, leaderFields(leader));
       },

@@ -8,6 +8,7 @@ import { leaderRoutes } from './leader-routes.ts';
 import { listingRoutes } from './listing-routes.ts';
 import { withOpenApiRoute } from './openapi.ts';
 import type { OperatorContext } from './operator-context.ts';
+import { generationRoutes } from './generation-routes.ts';
 import { orderRoutes } from './order-routes.ts';
 import { probeRoutes } from './probe-routes.ts';
 import { Relay } from './relay.ts';
@@ -47,5 +48,6 @@ export function operatorRoutes(options: OperatorAppOptions): Route[] {
     ...listingRoutes(context),
     ...eventRoutes(context),
     ...orderRoutes(context),
+    ...generationRoutes(context),
   ]);
 }

@@ -32,9 +32,9 @@ export function leads(status: ResourceManagerStatus): boolean {
 /** What a resource manager that does not lead answers, with the leader's place when it is known. */
 export function notLeading(view: ResourceManagerView): Problem {
   const leader = view.leader();
-  const { resourceManagerId } = view.status();
+  const { resourceManagerId, contradiction } = view.status();
   if (leader === null || leader.resourceManagerId === resourceManagerId) {
-    return { code: 'NO_LEADER', detail: 'Nobody leads at the moment.' };
+    return { code: 'NO_LEADER', detail: contradiction ?? 'Nobody leads at the moment.' };
   }
   return {
     code: 'NOT_LEADER',

@@ -13,11 +13,12 @@ export function probeRoutes(view: ResourceManagerView): Route[] {
     sendJson(response, 200, { resourceManagerId, state });
   };
   const demand = (held: boolean, response: Response, code: ProblemCode, what: string): void => {
-    const { resourceManagerId, state } = view.status();
+    const { resourceManagerId, state, contradiction } = view.status();
     if (held) return holds(response);
+    const why = contradiction === null ? '' : ` ${contradiction}`;
     throw new QuartermasterError({
       code,
-      detail: `${resourceManagerId} is ${state === 'standby' ? 'a standby' : state}, not ${what}.`,
+      detail: `${resourceManagerId} is ${state === 'standby' ? 'a standby' : state}, not ${what}.${why}`,
     });
   };
   return [

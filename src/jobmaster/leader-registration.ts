@@ -101,6 +101,7 @@ export class LeaderRegistration {
       pingTimeoutMs: timing.heartbeatTimeoutMs,
       listener: {
         introduction: () => ({ type: 'introduceJobMaster', body: this.#introduction() }),
+        ping: () => ({ clusterId: this.#clusterId, highestToken: this.token }),
         onClusterView: (link, view) => post(() => this.#view(link, view)),
         onRequest: (_link, request) =>
           request.fail({ code: 'INVALID', detail: 'A job master takes no such request.' }),

@@ -76,7 +76,13 @@ export class JobMasterDesk {
 
   #decide({ record, modRevision }: Held<JobMasterRecord>, body: Registration): Decision<JobMasterRecord> {
     const { jobId, jobMasterId, order } = body;
-    if (record?.jobMasterId === jobMasterId) return { kind: 'keep' };
+    const { generation } = this.#context.token;
+    // Its revision orders nothing across a wipe of etcd: task executors may know a higher one of that generation.
+    const isOld = record !== null && record.generation < generation;
+    if (record?.jobMasterId === jobMasterId) {
+      if (!isOld) return { kind: 'keep' };
+      return { kind: 'put', record: { ...record, ...writer(this.#context.token) } };
+    }
     // Its own record may have been removed, and what that knew of it, before the other came.
     const cameLater =
       record !== null &&

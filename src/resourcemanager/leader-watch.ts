@@ -8,6 +8,7 @@ export class LeaderWatch {
   readonly #own: Pick<ResourceManagerOptions, 'resourceManagerId' | 'address'>;
   readonly #watchers = new Set<(leader: LeaderView | null) => void>();
   #leader: LeaderView | null = null;
+  #contradiction: string | null = null;
 
   constructor(own: Pick<ResourceManagerOptions, 'resourceManagerId' | 'address'>) {
     this.#own = own;
@@ -17,9 +18,17 @@ export class LeaderWatch {
     return this.#leader;
   }
 
+  /** In a sentence, why nothing is confirmed here; null while etcd is believed. */
+  get contradiction(): string | null {
+    return this.#contradiction;
+  }
+
   /** `whenNone` is the code where nobody leads: operators are told `NO_LEADER`, workers just to look elsewhere. */
   notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER'): Problem {
-    if (this.#leader === null) return { code: whenNone, detail: 'Nobody leads at the moment.', leader: null };
+    if (this.#leader === null) {
+      const detail = this.#contradiction ?? 'Nobody leads at the moment.';
+      return { code: whenNone, detail, leader: null };
+    }
     const { resourceManagerId, address } = this.#leader;
     return {
       code: 'NOT_LEADER',
@@ -37,6 +46,8 @@ export class LeaderWatch {
 
   /** Takes in what the election knows; `leadership` is this process's own term, null when it has none. True at a change. */
   update(view: ElectionView, leadership: Leadership | null): boolean {
+    const { contradiction: why } = view;
+    this.#contradiction = why === null ? null : sentenceOf(why);
     const next = this.#judge(view, leadership);
     const before = this.#leader;
     if (before?.epoch === next?.epoch && before?.leaderSessionId === next?.leaderSessionId) return false;
@@ -52,4 +63,11 @@ export class LeaderWatch {
     const { resourceManagerId, address, token } = leader;
     return { resourceManagerId, address, ...token };
   }
+}
+
+function sentenceOf(why: string): string {
+  return (
+    `Nothing is confirmed here, because etcd was wiped or restored: ${why}. ` +
+    'Once it is known which data etcd should hold, `quartermaster new-generation` tells what to do.'
+  );
 }

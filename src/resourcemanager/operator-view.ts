@@ -7,6 +7,8 @@ import type {
   ResourceId,
   ResourceManagerId,
 } from '../core/ids.ts';
+import type { Identity } from '../core/election/election-events.ts';
+import type { GenerationPlan } from '../ha/leader-election.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
 import type { SlotCounts, SlotState } from '../core/slotmanager/slot-manager-events.ts';
 
@@ -34,6 +36,8 @@ export interface ResourceManagerStatus {
   readonly ready: boolean;
   /** `/leaderz`: on the confirmed, serving leader only. */
   readonly serving: boolean;
+  /** A sentence: why nothing is confirmed here although etcd answers; null while etcd is believed. */
+  readonly contradiction: string | null;
   /** Of its own confirmed term; null when it has none. */
   readonly leaderSessionId: LeaderSessionId | null;
   readonly epoch: bigint | null;
@@ -191,6 +195,13 @@ export interface ResourceManagerOperations {
    * not connected, not ready, or of a version that does not fit. Resolves when the hand-over has committed.
    */
   stepDown(order: { readonly to: ResourceManagerId | null; readonly reason: string }): Promise<void>;
+  /** What `newGeneration` would do; answered by every resource manager, leading or not. */
+  planGeneration(): Promise<GenerationPlan>;
+  /**
+   * Declares that etcd was wiped or restored, on whichever resource manager: see
+   * `LeaderElectionService.declareGeneration`. Resolves to the identity that stands then.
+   */
+  newGeneration(generation: number | null): Promise<Identity>;
   /** No new slots from it, or new ones again; `UNKNOWN_TASK_EXECUTOR`. */
   drain(resourceId: ResourceId, draining: boolean): Promise<void>;
   /** Removes its record and its slots from the books; `UNKNOWN_TASK_EXECUTOR`. One that lives registers again. */

@@ -1,6 +1,8 @@
 import type { JobId, ResourceId, ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
+import type { Identity } from '../core/election/election-events.ts';
+import type { GenerationPlan, LeaderElectionService } from '../ha/leader-election.ts';
 import type { EventLog } from './event-log.ts';
 import type { LeaderWatch } from './leader-watch.ts';
 import type {
@@ -29,6 +31,7 @@ export interface OperatorSurroundings {
   readonly leaderWatch: LeaderWatch;
   readonly events: EventLog;
   readonly peers: Peers;
+  readonly election: Pick<LeaderElectionService, 'planGeneration' | 'declareGeneration'>;
   readonly status: () => ResourceManagerStatus;
   /** The present term; null while this process does not lead. */
   readonly term: () => Term | null;
@@ -102,6 +105,14 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
     await this.#around.resign(order.reason, order.to);
   }
 
+  planGeneration(): Promise<GenerationPlan> {
+    return this.#unlessGoing(() => this.#around.election.planGeneration());
+  }
+
+  newGeneration(generation: number | null): Promise<Identity> {
+    return this.#unlessGoing(() => this.#around.election.declareGeneration(generation));
+  }
+
   drain(resourceId: ResourceId, draining: boolean): Promise<void> {
     return this.#asLeader((term) => {
       if (term.taskExecutors.get(resourceId) === null) throw unknownTaskExecutor(resourceId);
@@ -127,6 +138,11 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
       }
       term.jobMasters.forget(jobId, answer);
     });
+  }
+
+  #unlessGoing<T>(order: () => Promise<T>): Promise<T> {
+    const goingAway = this.#around.goingAway();
+    return goingAway === null ? order() : Promise.reject(new QuartermasterError(goingAway));
   }
 
   /** In the mailbox, and only while this process leads and may serve. */

@@ -1,5 +1,8 @@
+import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
+import { type FencingToken, sameToken } from '../core/fencing-token.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
 import type { Problem } from '../core/problem.ts';
+import type { LeaderElectionService } from '../ha/leader-election.ts';
 import type {
   ChannelHandler,
   InboundNotification,
@@ -13,7 +16,12 @@ import type { Mailbox } from '../runtime/mailbox.ts';
 import type { Broadcast } from './broadcast.ts';
 import type { Term } from './term.ts';
 import { isForLeader } from './term-requests.ts';
-import type { ConnectionRegister, Introduced, WorkerConnection } from './worker-connection.ts';
+import {
+  processKey,
+  type ConnectionRegister,
+  type Introduced,
+  type WorkerConnection,
+} from './worker-connection.ts';
 
 /** More events than this wait only when the loop cannot keep up; then new requests are refused. */
 const MOST_WAITING_EVENTS = 100_000;
@@ -35,6 +43,8 @@ export interface ReceptionOptions {
   readonly term: () => Term | null;
   /** Why no request for the leader is taken at the moment; null when it is. */
   readonly refusal: () => Problem | null;
+  /** Takes what a worker says that it knows, null once its connection has ended. */
+  readonly workerHeard: LeaderElectionService['workerHeard'];
 }
 
 const NOBODY: ChannelHandler = { onRequest: () => {}, onNotification: () => {}, onClose: () => {} };
@@ -78,7 +88,9 @@ export class Reception {
       onClose: () => {
         this.#channels.remove(channel);
         mailbox.post(() => {
-          if (connections.remove(connection)) term()?.connectionLost(connection);
+          if (!connections.remove(connection)) return;
+          if (connection.who !== null) this.#options.workerHeard(processKey(connection.who), null);
+          term()?.connectionLost(connection);
         });
       },
     };
@@ -88,8 +100,11 @@ export class Reception {
     const term = this.#options.term();
     term?.heard(connection);
     switch (request.type) {
-      case 'ping':
+      case 'ping': {
+        const { clusterId = null, highestToken = null } = request.body;
+        this.#heard(connection, { clusterId, highestToken });
         return request.respond(this.#pong(term));
+      }
       case 'introduceTaskExecutor':
         return this.#introduce(connection, { role: 'task-executor', ...request.body }, request);
       case 'introduceJobMaster':
@@ -111,7 +126,25 @@ export class Reception {
     }
     const refusal = this.#options.refusal();
     if (refusal !== null) return request.fail(refusal);
-    this.#options.term()?.requests.onRequest(connection, request);
+    const term = this.#options.term();
+    if (term === null) return;
+    const registers = request.type === 'registerTaskExecutor' || request.type === 'registerJobMaster';
+    if (registers && sameToken(request.body.token, term.token)) {
+      this.#heard(connection, { clusterId: term.leadership.clusterId, highestToken: term.token });
+    }
+    term.requests.onRequest(connection, request);
+  }
+
+  /** Whoever knows nothing says nothing; one that had said something before goes on meaning that. */
+  #heard(connection: WorkerConnection, knowledge: WorkerKnowledge): void {
+    const { who, knowledge: before } = connection;
+    if (who === null || who.role === 'resource-manager') return;
+    const { clusterId, highestToken } = knowledge;
+    if (clusterId === null && highestToken === null) return;
+    const same = before?.clusterId === clusterId && sameOrNone(before.highestToken, highestToken);
+    if (same) return;
+    connection.knowledge = knowledge;
+    this.#options.workerHeard(processKey(who), knowledge);
   }
 
   #introduce(
@@ -125,6 +158,9 @@ export class Reception {
     request.respond(view());
     if (who.role === 'resource-manager') return;
     logger.log('info', 'introduced', { ...who, highestToken: who.highestToken?.epoch ?? null });
+    const { clusterId, highestToken } = who;
+    this.#heard(connection, { clusterId, highestToken });
+    if (clusterId !== null) term()?.belongsTo(connection, clusterId);
     if (who.highestToken !== null) term()?.fencedBy(connection, who.highestToken);
     broadcast.announce(connection);
   }
@@ -146,4 +182,8 @@ export class Reception {
     const serves = term.mayServe() && this.#options.refusal() === null;
     return { state: serves ? 'serving' : 'suspended', epoch: term.token.epoch };
   }
+}
+
+function sameOrNone(a: FencingToken | null, b: FencingToken | null): boolean {
+  return a === null || b === null ? a === b : sameToken(a, b);
 }

@@ -99,6 +99,7 @@ export class ResourceManager implements LeaderContender {
       view: () => this.#clusterView(),
       term: () => this.#term,
       refusal: () => this.#refusal(),
+      workerHeard: (worker, knowledge) => this.#election.workerHeard(worker, knowledge),
     });
     this.#handOver = new HandOver({
       clock,
@@ -110,6 +111,7 @@ export class ResourceManager implements LeaderContender {
       leaderWatch: this.#leaderWatch,
       events: this.#events,
       peers: this.#peers,
+      election: this.#election,
       status: () => this.#status(),
       term: () => this.#term,
       goingAway: () => this.#goingAway(),
@@ -208,7 +210,14 @@ export class ResourceManager implements LeaderContender {
 
   viewChanged(view: ElectionView): void {
     this.#peers.follow(view);
+    const before = this.#leaderWatch.contradiction;
     this.#leaderChanged();
+    const { contradiction } = this.#leaderWatch;
+    if (before === null && contradiction !== null) {
+      this.#events.note(this.#logger, 'error', 'failure', 'etcd-contradicted', { detail: contradiction });
+    } else if (before !== null && contradiction === null) {
+      this.#events.note(this.#logger, 'info', 'leadership', 'etcd-believed');
+    }
     this.#broadcast.viewChanged();
   }
 
@@ -340,8 +349,9 @@ export class ResourceManager implements LeaderContender {
       address,
       version,
       state,
-      ready: state !== 'starting' && state !== 'stopping',
+      ready: state !== 'starting' && state !== 'stopping' && this.#leaderWatch.contradiction === null,
       serving: state === 'serving',
+      contradiction: this.#leaderWatch.contradiction,
       leaderSessionId: this.leaderSessionId,
       epoch: this.#term?.token.epoch ?? null,
     };

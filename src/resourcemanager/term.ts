@@ -1,5 +1,5 @@
 import { formatToken, type FencingToken } from '../core/fencing-token.ts';
-import type { JobId, ResourceId } from '../core/ids.ts';
+import type { ClusterId, JobId, ResourceId } from '../core/ids.ts';
 import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
 import type { Timing } from '../core/timing.ts';
 import type { CoordinationStore, KeyValue } from '../ha/coordination-store.ts';
@@ -176,6 +176,13 @@ export class Term implements TermContext {
     this.#options.events.note(this.logger, level, kind, event, fields);
   }
 
+  /** A worker has said to which cluster it belongs: one of another cluster obeys nobody here. */
+  belongsTo(connection: WorkerConnection, clusterId: ClusterId): void {
+    const own = this.leadership.clusterId;
+    if (clusterId === own) return;
+    this.#outOfUse(connection, 'receiver-of-another-cluster', { clusterId, own });
+  }
+
   fencedBy(connection: WorkerConnection, token: FencingToken): void {
     this.#fencing.fencedBy(connection, token);
   }
@@ -307,14 +314,18 @@ export class Term implements TermContext {
   }
 
   #markAhead(connection: WorkerConnection, token: FencingToken): void {
-    const { who } = connection;
     connection.ahead = token;
-    const fields = { by: connection.channel.peer, token: formatToken(token), own: formatToken(this.token) };
-    if (who?.role !== 'task-executor') {
-      return this.note('error', 'failure', 'receiver-ahead', fields);
-    }
+    const fields = { token: formatToken(token), own: formatToken(this.token) };
+    this.#outOfUse(connection, 'receiver-ahead', fields);
+  }
+
+  /** An alarm, and slots that are given to nobody, as their task executor would not obey. */
+  #outOfUse(connection: WorkerConnection, event: string, more: Readonly<Record<string, string>>): void {
+    const { who } = connection;
+    const fields = { by: connection.channel.peer, ...more };
+    if (who?.role !== 'task-executor') return this.note('error', 'failure', event, fields);
     const { resourceId, instanceId } = who;
-    this.note('error', 'failure', 'receiver-ahead', { ...fields, resourceId });
+    this.note('error', 'failure', event, { ...fields, resourceId });
     // Another process of that name has nothing to do with it.
     if (this.taskExecutors.get(resourceId)?.instanceId !== instanceId) return;
     this.driver.handle({ type: 'taskExecutorAhead', resourceId });

@@ -1,3 +1,4 @@
+import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import { compareTokens, type FencingToken } from '../core/fencing-token.ts';
 import type { InstanceId, JobId, JobMasterId, ResourceId } from '../core/ids.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
@@ -20,6 +21,8 @@ export interface WorkerConnection {
   announced: FencingToken | null;
   /** The token that it insisted on although we led; a term below it sends nothing over this connection. */
   ahead: FencingToken | null;
+  /** What it said last that it knows; null before that. */
+  knowledge: WorkerKnowledge | null;
 }
 
 /** Whether it obeys somebody above this term, as was found out, so that nothing is to be sent over it. */
@@ -53,7 +56,14 @@ export class ConnectionRegister {
   readonly #byProcess = new Map<string, WorkerConnection>();
 
   add(channel: MessageChannel, role: Role): WorkerConnection {
-    const connection: WorkerConnection = { channel, role, who: null, announced: null, ahead: null };
+    const connection: WorkerConnection = {
+      channel,
+      role,
+      who: null,
+      announced: null,
+      ahead: null,
+      knowledge: null,
+    };
     this.#all.add(connection);
     return connection;
   }

@@ -25,6 +25,8 @@ export type Introduction =
 /** What the owner of the links is told; each call in a turn of its own or in that of a message. */
 export interface LinksListener {
   introduction(): Introduction;
+  /** What is told with each ping; nothing unless given. */
+  ping?(): RequestBody<'ping'>;
   /** The resource manager has taken the introduction; also called at each later change of its view. */
   onClusterView(link: ResourceManagerLink, view: ClusterView): void;
   onRequest(link: ResourceManagerLink, request: InboundRequest): void;
@@ -246,7 +248,8 @@ export class ResourceManagerLinks {
   #schedulePing(entry: Entry, link: ResourceManagerLink): void {
     const { context, pingIntervalMs, pingTimeoutMs } = this.#options;
     entry.ping = context.clock.schedule(pingIntervalMs, () => {
-      link.channel.request('ping', {}, pingTimeoutMs, (outcome) => {
+      const body = this.#options.listener.ping?.() ?? {};
+      link.channel.request('ping', body, pingTimeoutMs, (outcome) => {
         if (this.#closed || entry.link !== link) return;
         if (!outcome.ok) return link.channel.close(outcome.problem);
         this.#schedulePing(entry, link);

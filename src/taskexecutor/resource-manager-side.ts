@@ -66,6 +66,7 @@ export class ResourceManagerSide {
       pingTimeoutMs: timing.heartbeatTimeoutMs,
       listener: {
         introduction: () => this.#introduction(),
+        ping: () => options.known(),
         onClusterView: (link, view) => this.#viewed(link, view),
         onRequest: (link, request) => this.#requested(link, request),
         onNotification: (link, notification) => this.#notified(link, notification),

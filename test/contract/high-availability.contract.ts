@@ -237,7 +237,7 @@ export function describeHighAvailability(
       await scene.until('everybody says so', () => scene.participants.every(said));
       await scene.until('nobody is in line', async () => (await scene.line()).length === 0);
       expect(leader.contender.leadership).to.equal(null);
-      expect(leader.contender.calls.at(-1)).to.equal('revoke: identity differs');
+      expect(leader.contender.calls.at(-1)).to.equal('revoke: etcd was wiped or restored');
     });
 
     it('takes up a new generation that an operator declared, under a higher token', async () => {

@@ -1,3 +1,4 @@
+import { ETCD_LOSS_SCENARIOS } from './etcd-loss-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
@@ -319,4 +320,5 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'never-confirms': { overlapMs: 0, play: neverConfirms },
   'rate-limit': { overlapMs: 0, play: rateLimit },
   healthy: { overlapMs: 0, play: healthy },
+  ...ETCD_LOSS_SCENARIOS,
 };

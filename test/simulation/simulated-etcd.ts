@@ -1,7 +1,6 @@
 import type { CoordinationStore } from '../../src/ha/coordination-store.ts';
 import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
-import type { Commit } from '../../src/ha/embedded/mvcc-state.ts';
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { type CallRule, type MemberCondition, SimulatedMember } from './simulated-member.ts';
@@ -33,8 +32,6 @@ export interface HeldCall {
 
 /** An etcd of several members in virtual time, with faults at will. Its quorum follows from its members' conditions. */
 export class SimulatedEtcd {
-  /** All that was ever committed, and when by the time of day. */
-  readonly commits: (Commit & { readonly wallMs: number })[] = [];
   readonly #clock: Clock;
   readonly #etcd: InMemoryEtcd;
   readonly #members = new Map<string, SimulatedMember>();
@@ -59,17 +56,6 @@ export class SimulatedEtcd {
       members: Object.fromEntries(this.#members),
       ...(options.minTtlSeconds !== undefined && { minTtlSeconds: options.minTtlSeconds }),
     });
-    this.#recordCommits();
-  }
-
-  /** Notes every commit, whatever is compacted later. */
-  #recordCommits(): void {
-    const { mvcc } = this.state;
-    const tellWatches = mvcc.onCommit;
-    mvcc.onCommit = (commit) => {
-      this.commits.push({ ...commit, wallMs: this.#clock.wallMs() });
-      tellWatches(commit);
-    };
   }
 
   /** What the members agree on; to look at, and to change as an operator would. */
@@ -109,6 +95,22 @@ export class SimulatedEtcd {
   /** Every lease has its full time again, as after each change of etcd's own leader. */
   changeLeader(): void {
     this.state.extendLeases(this.#clock.monotonicMs());
+  }
+
+  /** All members stop, as in a power loss. */
+  shutDown(): void {
+    for (const name of this.memberNames) this.setCondition(name, 'down');
+  }
+
+  /** What `etcdctl snapshot save` would keep. */
+  snapshot(): StoreState {
+    return this.state.copy();
+  }
+
+  /** All members start again after `shutDown`: with that snapshot, or with empty data directories when it is null. */
+  startWith(snapshot: StoreState | null): void {
+    this.#etcd.restore(snapshot);
+    for (const name of this.memberNames) this.setCondition(name, 'up');
   }
 
   /** Nothing passes between this client and this member, or any, until `unblock`; watches on it end after a while. */

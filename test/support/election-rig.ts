@@ -4,6 +4,7 @@ import type {
   ElectionEvent,
   Identity,
   LineEntry,
+  Observation,
 } from '../../src/core/election/election-events.ts';
 import { ElectionMachine } from '../../src/core/election/election-machine.ts';
 import type { Instant } from '../../src/core/election/leadership-clock.ts';
@@ -52,6 +53,8 @@ export class ElectionRig {
   revision = 50n;
   /** Epoch that the leader record names in what is observed. */
   leaderEpoch: bigint | null = null;
+  /** How many listings have been answered: each observation is one. */
+  listing = 0;
   /** Whether keepalives and checks are answered at once. */
   etcdAnswers = true;
 
@@ -132,14 +135,19 @@ export class ElectionRig {
     line: readonly LineEntry[],
     revision = this.revision + 20n,
     identity: Identity | null = CLUSTER,
+    fall: Observation['fall'] = null,
   ): void {
     this.revision = revision;
+    this.listing += 1;
     const observation = {
       line,
       revision,
       identity,
       identityRevision: revision,
       leaderEpoch: this.leaderEpoch,
+      etcdRevision: revision,
+      listing: this.listing,
+      fall,
     };
     this.send({ type: 'observed', observation });
   }

@@ -1,4 +1,6 @@
+import type { Identity } from '../../src/core/election/election-events.ts';
 import type { PeerSighting } from '../../src/core/election/peer-sighting.ts';
+import type { WorkerKnowledge } from '../../src/core/election/worker-witnesses.ts';
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
 import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';
@@ -10,6 +12,7 @@ import { ClusterKeys } from '../../src/ha/keys.ts';
 import type {
   Candidate,
   ElectionView,
+  GenerationPlan,
   GuardedOutcome,
   GuardedWrite,
   LeaderContender,
@@ -83,7 +86,16 @@ export class TestingLeaderElection implements LeaderElectionService {
   readonly sightings: PeerSighting[] = [];
   stopped: string | null = null;
   resignProblem: QuartermasterError | null = null;
-  view: ElectionView = { clusterId: TESTING_CLUSTER_ID, generation: 1, candidates: [], leader: null };
+  /** What workers have said last; those whose connection has ended are gone. */
+  readonly heard = new Map<string, WorkerKnowledge>();
+  readonly declared: (number | null)[] = [];
+  view: ElectionView = {
+    clusterId: TESTING_CLUSTER_ID,
+    generation: 1,
+    candidates: [],
+    leader: null,
+    contradiction: null,
+  };
   readonly #etcd: Pick<InMemoryEtcd, 'state'>;
   readonly #store: CoordinationStore;
   readonly #keys: ClusterKeys;
@@ -128,7 +140,7 @@ export class TestingLeaderElection implements LeaderElectionService {
   }
 
   /** The confirm of what was granted last has committed. */
-  confirm(): TestingLeadership {
+  confirm(generation = 1): TestingLeadership {
     const leaderSessionId = this.#granted;
     if (leaderSessionId === null) throw new Error('nothing was granted');
     const key = this.#candidateKey();
@@ -138,16 +150,16 @@ export class TestingLeaderElection implements LeaderElectionService {
       failure: [],
     });
     const epoch = this.#etcd.state.mvcc.revision;
-    const token = { generation: 1, epoch, leaderSessionId };
+    const token = { generation, epoch, leaderSessionId };
     this.leadership = new TestingLeadership(token, this.#store, key);
     this.contender?.leadershipConfirmed(this.leadership);
     return this.leadership;
   }
 
   /** Grant, confirm. */
-  lead(): TestingLeadership {
+  lead(generation = 1): TestingLeadership {
     this.grant();
-    return this.confirm();
+    return this.confirm(generation);
   }
 
   /** The candidate key is gone, and nobody has told the leader yet. */
@@ -166,6 +178,30 @@ export class TestingLeaderElection implements LeaderElectionService {
 
   peerSighted(sighting: PeerSighting): void {
     this.sightings.push(sighting);
+  }
+
+  workerHeard(worker: string, knowledge: WorkerKnowledge | null): void {
+    if (knowledge === null) this.heard.delete(worker);
+    else this.heard.set(worker, knowledge);
+  }
+
+  planGeneration(): Promise<GenerationPlan> {
+    const { clusterId, generation, contradiction } = this.view;
+    const present = clusterId === null ? null : { clusterId, generation };
+    const identity = { clusterId: TESTING_CLUSTER_ID, generation: generation + 1 };
+    const informedWorkers = this.heard.size;
+    return Promise.resolve({ present, identity, informedWorkers, contradictingWorkers: 0, contradiction });
+  }
+
+  async declareGeneration(generation: number | null): Promise<Identity> {
+    this.declared.push(generation);
+    return (await this.planGeneration()).identity;
+  }
+
+  /** Etcd is not believed, for that reason; believed again with null. */
+  contradict(contradiction: string | null): void {
+    this.view = { ...this.view, contradiction };
+    this.contender?.viewChanged(this.view);
   }
 
   suspend(): void {

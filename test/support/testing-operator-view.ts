@@ -1,5 +1,7 @@
+import type { Identity } from '../../src/core/election/election-events.ts';
 import type {
   AllocationId,
+  ClusterId,
   InstanceId,
   JobId,
   JobMasterId,
@@ -8,6 +10,7 @@ import type {
   ResourceManagerId,
 } from '../../src/core/ids.ts';
 import { QuartermasterError, type Problem } from '../../src/core/problem.ts';
+import type { GenerationPlan } from '../../src/ha/leader-election.ts';
 import type {
   ClusterEvent,
   HistoryRow,
@@ -43,6 +46,7 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
   readonly id: ResourceManagerId;
   state: ResourceManagerState = 'serving';
   ready = true;
+  contradiction: string | null = null;
   /** When set, reads and orders are refused with it. */
   refusal: Problem | null = null;
   /** When set, reads and orders fail with it as an unforeseen error does. */
@@ -74,6 +78,7 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
       state: this.state,
       ready: this.ready,
       serving: this.state === 'serving',
+      contradiction: this.contradiction,
       leaderSessionId: null,
       epoch: null,
     };
@@ -161,6 +166,22 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
 
   stepDown(order: { readonly to: ResourceManagerId | null; readonly reason: string }): Promise<void> {
     return this.#order('stepDown', order);
+  }
+
+  planGeneration(): Promise<GenerationPlan> {
+    const clusterId = 'cluster-id' as ClusterId;
+    return Promise.resolve({
+      present: { clusterId: 'another' as ClusterId, generation: 1 },
+      identity: { clusterId, generation: 2 },
+      informedWorkers: 3,
+      contradictingWorkers: 2,
+      contradiction: this.contradiction,
+    });
+  }
+
+  async newGeneration(generation: number | null): Promise<Identity> {
+    await this.#order('newGeneration', generation);
+    return { clusterId: 'cluster-id' as ClusterId, generation: generation ?? 2 };
   }
 
   drain(resourceId: ResourceId, draining: boolean): Promise<void> {

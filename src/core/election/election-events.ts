@@ -3,6 +3,7 @@ import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '.
 import type { ProblemCode } from '../problem.ts';
 import type { Instant } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
+import type { WorkerKnowledge } from './worker-witnesses.ts';
 
 /** What a candidate writes into its key. */
 export interface CandidateValue {
@@ -40,6 +41,12 @@ export interface Observation {
   readonly identityRevision: bigint;
   /** Epoch that the leader record names; null when there is none that can be read. */
   readonly leaderEpoch: bigint | null;
+  /** The highest revision of etcd that this was seen with. */
+  readonly etcdRevision: bigint;
+  /** How many listings have been answered. One that is asked for by `observe` counts, and begins after that. */
+  readonly listing: number;
+  /** When this listing shows a lower revision than was known when it was asked for: etcd has lost its data. */
+  readonly fall: { readonly from: bigint; readonly to: bigint } | null;
 }
 
 /** Candidates that are to be removed from the head of the line, and on what grounds. */
@@ -140,6 +147,13 @@ export type ElectionEvent =
   | { readonly type: 'deposed'; readonly candidacy: number; readonly outcome: DepositionOutcome }
   /** Something was seen of another resource manager. */
   | { readonly type: 'peerSighted'; readonly sighting: PeerSighting }
+  /** A task executor or job master has said what it knows; null when its connection has ended. */
+  | {
+      readonly type: 'workerHeard';
+      /** Tells its process from every other. */
+      readonly worker: string;
+      readonly knowledge: WorkerKnowledge | null;
+    }
   /** A call to the store failed or took too long. */
   | { readonly type: 'storeDoubted' }
   /** A guarded write found the candidate key gone. */

@@ -5,11 +5,12 @@ import { Candidacy, type ElectionSettings } from './candidacy.ts';
 import type { ElectionEffect, ElectionEvent, Identity, LineEntry, Observation } from './election-events.ts';
 import { ChallengePatience } from './challenge-patience.ts';
 import { DeathEvidence } from './death-evidence.ts';
-import { IdentityMemory } from './identity-memory.ts';
+import { EtcdTrust } from './etcd-trust.ts';
 import type { Instant } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 import type { SuccessionMemory } from './succession.ts';
 import { unspokenVersion } from './unspoken-version.ts';
+import type { WitnessSummary } from './worker-witnesses.ts';
 
 /**
  * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
@@ -17,7 +18,7 @@ import { unspokenVersion } from './unspoken-version.ts';
  */
 export class ElectionMachine {
   readonly #settings: ElectionSettings;
-  readonly #identity = new IdentityMemory();
+  readonly #trust = new EtcdTrust();
   #observation: Observation | null = null;
   #candidacy: Candidacy | null = null;
   #candidacies = 0;
@@ -29,7 +30,10 @@ export class ElectionMachine {
   #identityDueMs = -Infinity;
   /** What was observed before this revision knows nothing of the identity that was created then. */
   #identityRevision = 0n;
-  #contradicted = false;
+  /** Why etcd is not taken for the one of this cluster; null while it is. */
+  #contradiction: string | null = null;
+  /** Until when nothing is confirmed because etcd has to be looked at first; -Infinity while it need not. */
+  #doubtedUntilMs = -Infinity;
   #foreign = new Set<string>();
   /** Why it does not join the line, as people were told last. */
   #unspoken: string | null = null;
@@ -55,10 +59,16 @@ export class ElectionMachine {
   /** Monotonic time at which a tick is wanted; Infinity when none is. */
   nextDueMs(): number {
     if (!this.#started) return Infinity;
-    if (this.#candidacy !== null) return this.#candidacy.nextDueMs();
+    if (this.#candidacy !== null) {
+      const dueMs = this.#candidacy.nextDueMs();
+      return this.#candidacy.leading ? dueMs : Math.max(dueMs, this.#doubtedUntilMs);
+    }
     if (this.#stopReason !== null || this.#observation === null) return Infinity;
-    if (this.#identity.remembered === null) return this.#identityAsked ? Infinity : this.#identityDueMs;
-    return this.#contradicted || this.#unspoken !== null ? Infinity : this.#notBeforeMs;
+    if (this.#contradiction !== null) return Infinity;
+    if (this.#trust.remembered === null) {
+      return this.#identityAsked ? Infinity : Math.max(this.#identityDueMs, this.#doubtedUntilMs);
+    }
+    return this.#unspoken === null ? this.#notBeforeMs : Infinity;
   }
 
   /** Whether an effect of this candidacy's term may begin in this very turn (G6). */
@@ -79,7 +89,17 @@ export class ElectionMachine {
 
   /** The identity that this process remembers. */
   get identity(): Identity | null {
-    return this.#identity.remembered;
+    return this.#trust.remembered;
+  }
+
+  /** Why nothing is confirmed: etcd is not the one that this process or its workers remember; null when it is. */
+  get contradiction(): string | null {
+    return this.#contradiction;
+  }
+
+  /** What the workers know, held against what was seen last. */
+  witnesses(nowMs: number): WitnessSummary {
+    return this.#trust.summary(this.#observation, nowMs);
   }
 
   #apply(event: ElectionEvent, now: Instant, out: ElectionEffect[]): void {
@@ -92,11 +112,16 @@ export class ElectionMachine {
         return;
       case 'observed':
         this.#observation = event.observation;
+        if (event.observation.fall !== null) this.#identityRevision = 0n;
         this.#succession.evidence.follow(event.observation.line);
         this.#nameForeignKeys(event.observation.line, out);
         return;
       case 'peerSighted':
         this.#sighted(event.sighting, now.monotonicMs, out);
+        return;
+      case 'workerHeard':
+        if (event.knowledge === null) this.#trust.witnesses.left(event.worker, now.monotonicMs);
+        else this.#trust.witnesses.heard(event.worker, event.knowledge);
         return;
       case 'storeDoubted':
         this.#candidacy?.doubtStore(now.monotonicMs);
@@ -124,8 +149,9 @@ export class ElectionMachine {
   #advance(now: Instant, out: ElectionEffect[]): void {
     if (!this.#started && this.#stopReason === null) return;
     const observation = this.#observation;
-    if (observation !== null && this.#stopReason === null) this.#judgeIdentity(observation, now, out);
-    this.#candidacy?.advance(now, observation, this.#identity.remembered, out);
+    if (observation !== null && this.#stopReason === null) this.#judgeEtcd(observation, now, out);
+    const identity = this.#doubtedUntilMs > now.monotonicMs ? null : this.#trust.remembered;
+    this.#candidacy?.advance(now, observation, identity, out);
     if (this.#candidacy?.over === true) this.#candidacy = null;
     if (this.#stopReason !== null) {
       if (this.#candidacy === null && !this.#toldStopped) {
@@ -134,7 +160,7 @@ export class ElectionMachine {
       }
       return;
     }
-    const ready = observation !== null && this.#identity.remembered !== null && !this.#contradicted;
+    const ready = observation !== null && this.#trust.remembered !== null && this.#contradiction === null;
     if (!ready || this.#candidacy !== null || now.monotonicMs < this.#notBeforeMs) return;
     if (this.#findsUnspoken(observation.line, out)) return;
     this.#candidacies += 1;
@@ -149,45 +175,67 @@ export class ElectionMachine {
     this.#candidacy?.sighted(sighting, nowMs);
   }
 
-  /** Nothing is confirmed, and nobody stays in line, under an identity that is not the one remembered. */
-  #judgeIdentity(observation: Observation, now: Instant, out: ElectionEffect[]): void {
-    const known = this.#identity.remembered;
+  /** Nothing is confirmed, and nobody stays in line, in an etcd that is not the one of this cluster. */
+  #judgeEtcd(observation: Observation, now: Instant, out: ElectionEffect[]): void {
     if (observation.identity === null && observation.identityRevision < this.#identityRevision) return;
-    const verdict = this.#identity.judge(observation.identity);
-    if (verdict === 'unknown') {
-      if (this.#identityAsked || now.monotonicMs < this.#identityDueMs) return;
-      this.#identityAsked = true;
-      out.push({ type: 'createIdentity' });
-      return;
+    const verdict = this.#trust.judge(observation, now.monotonicMs);
+    if (verdict.kind === 'doubted') return this.#lookAgain(now, out);
+    this.#doubtedUntilMs = -Infinity;
+    const before = this.#contradiction;
+    this.#contradiction = verdict.kind === 'contradicts' ? verdict.why : null;
+    switch (verdict.kind) {
+      case 'contradicts': {
+        if (before !== null) return;
+        const event = 'etcd was wiped or restored: nothing is confirmed until a new generation is declared';
+        out.push({ type: 'log', level: 'error', event, fields: { why: verdict.why } });
+        const cause = { reason: 'etcd was wiped or restored', evidence: verdict.why };
+        return this.#candidacy?.end(cause, now, out);
+      }
+      case 'unknown':
+        if (this.#identityAsked || now.monotonicMs < this.#identityDueMs) return;
+        this.#identityAsked = true;
+        out.push({ type: 'createIdentity' });
+        return;
+      case 'renewed':
+        return this.#renewed(verdict.before, verdict.now, now, out);
+      case 'agrees':
+        if (before === null) return;
+        out.push({ type: 'log', level: 'warn', event: 'etcd is believed again', fields: { after: before } });
     }
-    const was = this.#contradicted;
-    this.#contradicted = verdict === 'contradicts';
-    if (verdict === 'agrees' || (was && this.#contradicted)) return;
-    const seen = observation.identity;
+  }
+
+  /** A key keeps its place in line; only what was granted under the old generation must end. */
+  #renewed(
+    before: Identity | null,
+    { clusterId, generation }: Identity,
+    now: Instant,
+    out: ElectionEffect[],
+  ): void {
     const fields = {
-      rememberedClusterId: known?.clusterId ?? null,
-      rememberedGeneration: known?.generation ?? null,
-      clusterId: seen?.clusterId ?? null,
-      generation: seen?.generation ?? null,
+      clusterId,
+      generation,
+      rememberedClusterId: before?.clusterId ?? null,
+      rememberedGeneration: before?.generation ?? null,
     };
-    if (verdict === 'renewed') {
-      out.push({ type: 'log', level: 'warn', event: 'a new generation was declared', fields });
-      // A key keeps its place in line; only what was granted under the old generation must end.
-      if (this.#candidacy?.granted !== true) return;
-    } else {
-      const event =
-        'etcd was wiped or restored: its identity is not the one remembered, nothing is confirmed';
-      out.push({ type: 'log', level: 'error', event, fields });
-    }
-    const evidence = `identity ${seen?.clusterId ?? 'missing'}, generation ${seen?.generation ?? 'missing'}`;
-    this.#candidacy?.end({ reason: 'identity differs', evidence }, now, out);
+    out.push({ type: 'log', level: 'warn', event: 'a new generation was declared', fields });
+    if (this.#candidacy?.granted !== true) return;
+    const evidence = `identity ${clusterId}, generation ${generation}`;
+    this.#candidacy.end({ reason: 'a new generation was declared', evidence }, now, out);
+  }
+
+  /** What was seen of etcd may be older than what the workers know: nothing is confirmed before it is seen anew. */
+  #lookAgain(now: Instant, out: ElectionEffect[]): void {
+    const first = this.#doubtedUntilMs === -Infinity;
+    if (now.monotonicMs >= this.#doubtedUntilMs)
+      this.#doubtedUntilMs = now.monotonicMs + this.#settings.etcdResendMs;
+    if (first) out.push({ type: 'observe', reason: 'the workers know more than was seen' });
   }
 
   #identityAnswered(identity: Identity | null, revision: bigint, now: Instant, out: ElectionEffect[]): void {
     this.#identityAsked = false;
     this.#identityDueMs = now.monotonicMs + this.#settings.retryMs;
     if (identity !== null) {
-      if (this.#identity.judge(identity) === 'agrees') this.#identityRevision = revision;
+      if (this.#trust.created(identity)) this.#identityRevision = revision;
       return;
     }
     const event = 'no identity, and none can be created: something else is under the prefix of the cluster';

@@ -109,7 +109,8 @@ export const REQUESTS = {
   },
   // anyone -> anyone on a connection: is your loop alive? `serving` only from the confirmed, serving leader.
   ping: {
-    request: empty,
+    /** From a worker: what it knows by now, as in its introduction. */
+    request: z.object({ clusterId: p.clusterId.nullish(), highestToken: p.fencingToken.nullish() }),
     reply: z.object({
       /** A state of a newer version is not serving. */
       state: p.wordOf(['serving', 'suspended', 'standby', 'worker'], 'standby'),

@@ -22,20 +22,40 @@ const EXPIRY_SCAN_MS = 500;
  */
 export class InMemoryEtcd {
   readonly clock: Clock;
-  readonly state: StoreState;
   /** While false no lease runs out, as in an etcd that has lost its quorum. */
   leasesRunOut = true;
   readonly #members: Readonly<Record<string, MemberBehaviour>>;
   readonly #watches = new Set<InMemoryWatch>();
+  readonly #minTtlSeconds: number;
+  #state: StoreState;
   #scanning = false;
 
   constructor(options: InMemoryEtcdOptions) {
     this.clock = options.clock;
-    this.state = new StoreState(options.minTtlSeconds ?? 1);
+    this.#minTtlSeconds = options.minTtlSeconds ?? 1;
     this.#members = options.members ?? { memory: promptMember(options.clock) };
-    this.state.mvcc.onCommit = (commit) => {
+    this.#state = this.#adopt(new StoreState(this.#minTtlSeconds));
+  }
+
+  get state(): StoreState {
+    return this.#state;
+  }
+
+  /**
+   * Goes on with that snapshot, or with nothing when it is null: for members that have been stopped, whose watches
+   * have ended. Each lease in it has its full time again.
+   */
+  restore(snapshot: StoreState | null): void {
+    this.#state = this.#adopt(snapshot?.copy() ?? new StoreState(this.#minTtlSeconds));
+    this.#state.extendLeases(this.clock.monotonicMs());
+    this.afterRequest();
+  }
+
+  #adopt(state: StoreState): StoreState {
+    state.mvcc.onCommit = (commit) => {
       for (const watch of this.#watches) watch.notify(commit);
     };
+    return state;
   }
 
   /** A store over all members, or over those named, in that order; the name shows up in `MemberCall.client`. */

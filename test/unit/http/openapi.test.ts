@@ -78,6 +78,8 @@ describe('the OpenAPI document', () => {
       'post /v1/task-executors/{id}/undrain',
       'delete /v1/task-executors/{id}',
       'delete /v1/job-masters/{id}',
+      'get /v1/new-generation',
+      'post /v1/new-generation',
       'get /openapi.json',
     ]);
   });

@@ -368,4 +368,22 @@ describe('the silence of workers', () => {
     const again = await jobMaster.register(token, order);
     expect(again.order.revision > order.revision).to.equal(true);
   });
+
+  it('gives a job master a higher order in each generation', async () => {
+    const bench = new ResourceManagerBench();
+    bench.putRecord(bench.keys.jobMaster('job'), {
+      jobMasterId: 'job-1',
+      superseded: ['job-0'],
+      leaderSessionId: 'session-of-old',
+      generation: 1,
+      epoch: '2',
+    });
+    const { token } = bench.election.lead(2);
+    const jobMaster = await bench.jobMaster('job');
+    const { order } = await jobMaster.register(token);
+    expect(order).to.deep.equal({ generation: 2, revision: bench.modRevision(bench.keys.jobMaster('job')) });
+    expect(bench.jobMasterRecord('job')).to.deep.include({ generation: 2, superseded: ['job-0'] });
+    const again = await jobMaster.register(token);
+    expect(again.order).to.deep.equal(order);
+  });
 });

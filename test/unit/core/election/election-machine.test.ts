@@ -333,7 +333,7 @@ describe('election machine', () => {
     it('leaves the line under another identity, and comes back when the old one does', () => {
       rig.lead();
       rig.observe([rig.own()], 2_000n, another);
-      expect(rig.last('revokeLeadership').reason).to.equal('identity differs');
+      expect(rig.last('revokeLeadership').reason).to.equal('etcd was wiped or restored');
       rig.send({ type: 'released', candidacy: 1 });
       rig.pass(60_000);
       expect(rig.candidacy).to.equal(1);
@@ -353,7 +353,7 @@ describe('election machine', () => {
       rig.lead();
       const renewed = { ...CLUSTER, generation: 2 };
       rig.observe([rig.own()], 2_000n, renewed);
-      expect(rig.last('revokeLeadership').reason).to.equal('identity differs');
+      expect(rig.last('revokeLeadership').reason).to.equal('a new generation was declared');
       rig.send({ type: 'released', candidacy: 1 });
       const { candidacy } = rig;
       rig.send({ type: 'leaseGranted', candidacy, ttlMs: TTL_MS, sent: rig.now });

@@ -1,0 +1,93 @@
+import type { Identity, Observation } from './election-events.ts';
+import { IdentityMemory } from './identity-memory.ts';
+import { type EtcdFacts, type WitnessSummary, WorkerWitnesses } from './worker-witnesses.ts';
+
+/**
+ * Whether etcd may be taken for the one of this cluster. `unknown`: nobody remembers anything, and etcd has no
+ * identity. `renewed`: an operator declared a new generation. `doubted`: most workers contradict what was seen of
+ * etcd, which is to be seen anew before anything rests on it. `contradicts`: it was wiped or restored.
+ */
+export type EtcdVerdict =
+  | { readonly kind: 'agrees' | 'unknown' | 'doubted' }
+  | { readonly kind: 'renewed'; readonly before: Identity | null; readonly now: Identity }
+  | { readonly kind: 'contradicts'; readonly why: string };
+
+/**
+ * What this process and its workers remember, held against what etcd shows. Three things give away an etcd that
+ * was wiped or restored: another identity than the one remembered, a revision that has fallen, and workers most of
+ * whom know another cluster id or a token that this etcd cannot have brought forth.
+ */
+export class EtcdTrust {
+  readonly witnesses = new WorkerWitnesses();
+  readonly #memory = new IdentityMemory();
+  /** How far its revision fell, until an operator declares a new generation. */
+  #fall: { readonly from: bigint; readonly to: bigint } | null = null;
+  /** Number of the listing whose fall was taken note of last. */
+  #fallListing = 0;
+  /** Listings that had been answered when the workers were found to contradict; null while they do not. */
+  #doubtedAt: number | null = null;
+
+  /** The identity that this process remembers. */
+  get remembered(): Identity | null {
+    return this.#memory.remembered;
+  }
+
+  /** The identity that was just created; false when it is not the one remembered. */
+  created(identity: Identity): boolean {
+    return this.#memory.judge(identity) === 'agrees';
+  }
+
+  /** Judges by what was seen last. */
+  judge(observation: Observation, nowMs: number): EtcdVerdict {
+    const before = this.#memory.remembered;
+    const seen = observation.identity;
+    const fell = observation.fall !== null && observation.listing > this.#fallListing;
+    this.#fallListing = Math.max(this.#fallListing, observation.fall === null ? 0 : observation.listing);
+    if (fell) this.#fall = observation.fall;
+    // What the workers say comes first where nothing is remembered: else it would be learned from a wiped etcd.
+    const verdict = before === null ? null : this.#memory.judge(seen);
+    if (verdict === 'renewed' && seen !== null) {
+      this.#fall = null;
+      this.#doubtedAt = null;
+      return { kind: 'renewed', before, now: seen };
+    }
+    if (verdict === 'contradicts') return { kind: 'contradicts', why: differing(before, seen) };
+    if (this.#fall !== null) {
+      return { kind: 'contradicts', why: `its revision fell from ${this.#fall.from} to ${this.#fall.to}` };
+    }
+    const doubt = this.#judgeWitnesses(observation, nowMs);
+    if (doubt !== null) return doubt;
+    if (verdict !== null) return { kind: 'agrees' };
+    return { kind: this.#memory.judge(seen) === 'unknown' ? 'unknown' : 'agrees' };
+  }
+
+  /** What the workers know, held against what was seen last. */
+  summary(observation: Observation | null, nowMs: number): WitnessSummary {
+    return this.witnesses.summary(factsOf(observation), nowMs);
+  }
+
+  /** More than half of those who know anything: then it is etcd that is wrong, else the workers are. */
+  #judgeWitnesses(observation: Observation, nowMs: number): EtcdVerdict | null {
+    const count = this.witnesses.count(factsOf(observation), nowMs);
+    const { informed, contradicting, example } = count;
+    if (2 * contradicting <= informed || example === null) {
+      this.#doubtedAt = null;
+      return null;
+    }
+    // What was seen may be older than what they know: only a listing asked for since then tells.
+    this.#doubtedAt ??= observation.listing;
+    if (observation.listing <= this.#doubtedAt) return { kind: 'doubted' };
+    const why = `${contradicting} of ${informed} workers contradict it (${example.worker}: ${example.why})`;
+    return { kind: 'contradicts', why };
+  }
+}
+
+function factsOf(observation: Observation | null): EtcdFacts {
+  return { identity: observation?.identity ?? null, revision: observation?.etcdRevision ?? 0n };
+}
+
+function differing(before: Identity | null, seen: Identity | null): string {
+  const named = (identity: Identity | null): string =>
+    identity === null ? 'none' : `cluster id ${identity.clusterId}, generation ${identity.generation}`;
+  return `it holds the identity ${named(seen)}; remembered is ${named(before)}`;
+}

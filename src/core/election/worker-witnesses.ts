@@ -1,0 +1,158 @@
+import { formatToken, type FencingToken } from '../fencing-token.ts';
+import type { ClusterId } from '../ids.ts';
+import type { Identity } from './election-events.ts';
+
+/** What a task executor or job master says that it knows; null for what it was never told. */
+export interface WorkerKnowledge {
+  readonly clusterId: ClusterId | null;
+  /** The highest token that it has accepted. */
+  readonly highestToken: FencingToken | null;
+}
+
+/** What etcd shows: its identity, null while it has none, and its own revision. */
+export interface EtcdFacts {
+  readonly identity: Identity | null;
+  readonly revision: bigint;
+}
+
+/** What the workers say about etcd. Those who know nothing are not counted. */
+export interface WitnessCount {
+  readonly informed: number;
+  readonly contradicting: number;
+  /** One that contradicts, by the name under which it was heard; null when none does. */
+  readonly example: { readonly worker: string; readonly why: string } | null;
+}
+
+/** What most workers know, for whoever has to name the cluster anew. */
+export interface WitnessSummary extends WitnessCount {
+  /** The cluster id that most of them know; null when none knows one. */
+  readonly clusterId: ClusterId | null;
+  /** The highest generation of a token that any of them has accepted; 0 when there is none. */
+  readonly generation: number;
+}
+
+interface Witness {
+  readonly knowledge: WorkerKnowledge;
+  /** Why it contradicts etcd, by the facts of the last count; null when it does not. */
+  why: string | null;
+  /** Monotonic time of the end of its connection; null while that stands. */
+  goneMs: number | null;
+}
+
+/** What was said counts on for so long after the connection, so that an outage of the network makes nobody forget. */
+export const WITNESS_KEPT_MS = 60_000;
+const MOST_GONE = 20_000;
+
+/** Why what a worker knows cannot be of the etcd that shows this; null when it can. */
+export function whyContradicting(
+  { clusterId, highestToken }: WorkerKnowledge,
+  { identity, revision }: EtcdFacts,
+): string | null {
+  if (identity === null) {
+    if (clusterId === null && highestToken === null) return null;
+    return `it knows ${clusterId === null ? 'a leader' : `cluster id ${clusterId}`}, etcd knows none`;
+  }
+  if (clusterId !== null && clusterId !== identity.clusterId) {
+    return `it knows cluster id ${clusterId}, etcd has ${identity.clusterId}`;
+  }
+  if (highestToken === null || highestToken.generation < identity.generation) return null;
+  const { generation, epoch } = highestToken;
+  if (generation > identity.generation) {
+    return `it has obeyed a leader of generation ${generation}, etcd has generation ${identity.generation}`;
+  }
+  if (epoch <= revision) return null;
+  return `it has obeyed the leader of ${formatToken(highestToken)}, etcd is at revision ${revision}`;
+}
+
+/** What the connected workers, and those connected a moment ago, say that they know of their cluster. */
+export class WorkerWitnesses {
+  readonly #witnesses = new Map<string, Witness>();
+  /** Those whose connection has ended, the first to be forgotten first. */
+  readonly #gone = new Set<string>();
+  #facts: EtcdFacts | null = null;
+  #informed = 0;
+  readonly #contradicting = new Set<string>();
+
+  /** A worker has said what it knows; `worker` tells its process from every other. */
+  heard(worker: string, knowledge: WorkerKnowledge): void {
+    this.#forget(worker);
+    if (knowledge.clusterId === null && knowledge.highestToken === null) return;
+    const witness: Witness = { knowledge, why: null, goneMs: null };
+    this.#witnesses.set(worker, witness);
+    this.#informed += 1;
+    this.#compare(worker, witness);
+  }
+
+  /** Its connection has ended. */
+  left(worker: string, nowMs: number): void {
+    const witness = this.#witnesses.get(worker);
+    if (witness === undefined) return;
+    witness.goneMs = nowMs;
+    this.#gone.delete(worker);
+    this.#gone.add(worker);
+    const [first] = this.#gone;
+    if (this.#gone.size > MOST_GONE && first !== undefined) this.#forget(first);
+  }
+
+  /** Compares with what etcd shows now. Costs nothing while neither etcd nor the workers give cause to look again. */
+  count(facts: EtcdFacts, nowMs: number): WitnessCount {
+    this.#forgetGone(nowMs);
+    if (this.#isNews(facts)) {
+      this.#facts = facts;
+      for (const [worker, witness] of this.#witnesses) this.#compare(worker, witness);
+    }
+    this.#facts = facts;
+    const [worker] = this.#contradicting;
+    const why = worker === undefined ? undefined : this.#witnesses.get(worker)?.why;
+    return {
+      informed: this.#informed,
+      contradicting: this.#contradicting.size,
+      example: worker === undefined || why === undefined || why === null ? null : { worker, why },
+    };
+  }
+
+  /** What they know, compared with etcd; looks at every one of them. */
+  summary(facts: EtcdFacts, nowMs: number): WitnessSummary {
+    const count = this.count(facts, nowMs);
+    const known = new Map<ClusterId, number>();
+    let generation = 0;
+    for (const { knowledge } of this.#witnesses.values()) {
+      const { clusterId, highestToken } = knowledge;
+      if (clusterId !== null) known.set(clusterId, (known.get(clusterId) ?? 0) + 1);
+      generation = Math.max(generation, highestToken?.generation ?? 0);
+    }
+    // By name where two are known to equally many, so that each resource manager says the same.
+    const [most] = [...known].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+    return { ...count, clusterId: most?.[0] ?? null, generation };
+  }
+
+  #isNews(facts: EtcdFacts): boolean {
+    const before = this.#facts;
+    if (before === null || before.identity?.clusterId !== facts.identity?.clusterId) return true;
+    if (before.identity?.generation !== facts.identity?.generation) return true;
+    // A revision that grows contradicts nobody whom the lower one did not contradict.
+    return (
+      facts.revision < before.revision || (facts.revision > before.revision && this.#contradicting.size > 0)
+    );
+  }
+
+  #compare(worker: string, witness: Witness): void {
+    witness.why = this.#facts === null ? null : whyContradicting(witness.knowledge, this.#facts);
+    if (witness.why === null) this.#contradicting.delete(worker);
+    else this.#contradicting.add(worker);
+  }
+
+  #forgetGone(nowMs: number): void {
+    for (const worker of this.#gone) {
+      const goneMs = this.#witnesses.get(worker)?.goneMs ?? -Infinity;
+      if (nowMs - goneMs < WITNESS_KEPT_MS) return;
+      this.#forget(worker);
+    }
+  }
+
+  #forget(worker: string): void {
+    this.#gone.delete(worker);
+    this.#contradicting.delete(worker);
+    if (this.#witnesses.delete(worker)) this.#informed -= 1;
+  }
+}
