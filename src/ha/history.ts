@@ -1,11 +1,9 @@
+import { HISTORY_ROWS_KEPT } from '../core/election/history-rows-kept.ts';
 import type { KeyValue } from './coordination-store.ts';
 import type { HistoryWork } from './election-transactions.ts';
 import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
-
-/** How many terms history keeps. */
-const HISTORY_ROWS_KEPT = 1_000;
 
 /** etcd takes 128 operations in a transaction; what is left over is the next confirm's. */
 const MOST_CLOSED = 32;

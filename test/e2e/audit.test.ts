@@ -32,7 +32,9 @@ interface Violation {
 }
 
 interface Report {
+  readonly writes: { readonly after: string; readonly through: string; readonly count: number };
   readonly judged: Readonly<Record<string, number>>;
+  readonly beyond: Readonly<Record<string, number>>;
   readonly violations: Violation[];
 }
 
@@ -58,6 +60,14 @@ describe('the audit of a cluster of dev', function () {
     const { code, stdout, stderr } = await dev.run('audit', ...etcd, '--json', ...flags);
     if (stdout === '') throw new Error(stderr);
     return { code, report: JSON.parse(stdout) as Report };
+  }
+
+  /** The token of the oldest term. */
+  function firstTerm(): Record<string, unknown> {
+    const folder = '/quartermaster/dev/history/';
+    const text = dev.etcdctl('get', '--prefix', folder, '--print-value-only', '--limit=1');
+    const { generation, epoch, leaderSessionId } = JSON.parse(text) as Record<string, unknown>;
+    return { generation, epoch, leaderSessionId };
   }
 
   async function leaderAfter(before: Leader): Promise<Leader> {
@@ -117,23 +127,42 @@ describe('the audit of a cluster of dev', function () {
     const { code, report } = await audit('--journals', journals);
     expect(report.violations).to.deep.equal([]);
     expect(code).to.equal(0);
-    expect(report.judged).to.include({ leaderRecords: 1, terms: 3, taskExecutorProcesses: 2, jobMasters: 1 });
+    expect(report.judged).to.include({
+      leaderRecords: 3,
+      historyWrites: 5,
+      terms: 3,
+      taskExecutorProcesses: 2,
+      jobMasters: 1,
+    });
     expect(report.judged['registrations']).to.be.at.least(3);
     expect(report.judged['holdings']).to.be.at.least(4);
   });
 
+  it('finds a write of a former leader that was overwritten since, and where etcd compacted it, says so', async () => {
+    const key = '/quartermaster/dev/task-executors/te-2';
+    const before = dev.etcdctl('get', key, '--print-value-only').trim();
+    dev.etcdctl('put', key, JSON.stringify({ ...(JSON.parse(before) as object), ...firstTerm() }));
+    const { generation, epoch, leaderSessionId } = (await dev.ask<Record<string, unknown>>('/v1/leader'))!;
+    const now = { generation, epoch, leaderSessionId };
+    dev.etcdctl('put', key, JSON.stringify({ ...(JSON.parse(before) as object), ...now }));
+    const { code, report } = await audit();
+    expect(code).to.equal(3);
+    expect(report.violations.map(({ guarantee, rule, keys }) => [guarantee, rule, keys[0]])).to.deep.equal([
+      ['G1', 'after-end', key],
+    ]);
+    const { after, through } = report.writes;
+    expect(after).to.equal('0');
+    dev.etcdctl('compact', through);
+    const later = await audit();
+    expect(later.code).to.equal(0);
+    expect(later.report.writes.after).to.equal(through);
+    expect(later.report.beyond['overwrittenWrites']).to.be.at.least(2);
+  });
+
   it('finds a registration that was rewritten after its term had ended, and says where', async () => {
     const key = '/quartermaster/dev/task-executors/te-1';
-    const text = dev.etcdctl(
-      'get',
-      '--prefix',
-      '/quartermaster/dev/history/',
-      '--print-value-only',
-      '--limit=1',
-    );
-    const { generation, epoch, leaderSessionId } = JSON.parse(text) as Record<string, unknown>;
     const before = dev.etcdctl('get', key, '--print-value-only').trim();
-    const record = { ...(JSON.parse(before) as object), generation, epoch, leaderSessionId };
+    const record = { ...(JSON.parse(before) as object), ...firstTerm() };
     dev.etcdctl('put', key, JSON.stringify(record));
     const { code, report } = await audit();
     expect(code).to.equal(3);

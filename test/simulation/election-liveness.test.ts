@@ -4,6 +4,7 @@ import type { KeyValue } from '../../src/ha/coordination-store.ts';
 import type { Participant } from '../contract/high-availability-under-test.ts';
 import { SimulatedElection, TTL_MS } from '../support/simulated-election.ts';
 import { SeededRandomness } from '../support/testing-randomness.ts';
+import { checkWrites } from './write-judge.ts';
 
 /** etcd looks for leases that have run out this often. */
 const EXPIRY_SCAN_MS = 500;
@@ -90,6 +91,7 @@ describe('the time until another leader is confirmed', () => {
         await scene.until('a standby leads', led, 3 * TTL_MS);
         expect(clock.monotonicMs() - lostAtMs).to.be.at.most(boundMs(loss, lostAnswers));
         etcd.unblock(leader.id);
+        checkWrites(etcd, scene.cluster);
         await scene.end();
       });
     }

@@ -3,6 +3,7 @@ import type { Leadership } from '../../src/ha/leader-election.ts';
 import type { Participant } from '../contract/high-availability-under-test.ts';
 import { SimulatedElection, TTL_MS } from '../support/simulated-election.ts';
 import { SeededRandomness } from '../support/testing-randomness.ts';
+import { checkWrites } from './write-judge.ts';
 
 const NAMES = ['rm-1', 'rm-2', 'rm-3'];
 const STORM_MS = 60_000;
@@ -159,6 +160,7 @@ async function storm(seed: number, faults: Readonly<Record<string, Fault>>): Pro
     expect(new Set(sessions).size, 'one session for one term').to.equal(sessions.length);
     const open = (await scene.history()).filter((row) => row.ended === null);
     expect(open.length, 'open terms').to.be.at.most(1);
+    checkWrites(simulated.etcd, scene.cluster);
     await scene.end();
     return watchman.overlaps;
   } catch (error) {

@@ -1,7 +1,8 @@
 import { SeededRandomness } from '../support/testing-randomness.ts';
 import { FAILOVER_SCENARIOS, FailoverScene, type Findings } from './failover-scenarios.ts';
 import { FailedRun, type Result } from './leader-crash.ts';
-import { SimulatedCluster } from './simulated-cluster.ts';
+import { CLUSTER, SimulatedCluster } from './simulated-cluster.ts';
+import { checkWrites } from './write-judge.ts';
 
 const QUALITY = { leastDelayMs: 0.1, mostDelayMs: 3, slowShare: 0.01, stallShare: 0, breakShare: 0 };
 
@@ -24,6 +25,7 @@ export async function failover(name: string, seed: number): Promise<FailoverResu
     const overlapMs = Math.max(0, ...scene.overlapsMs);
     if (overlapMs > scenario.overlapMs) throw new Error(`two served at once for ${overlapMs} ms`);
     if (cluster.fatal.length > 0) throw new Error(`a process ended itself: ${cluster.fatal.join('; ')}`);
+    checkWrites(cluster.etcd, CLUSTER);
     return {
       digest: cluster.trace.digest(),
       events: cluster.trace.count,

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { slotKey } from '../../src/core/ids.ts';
-import { SimulatedCluster } from './simulated-cluster.ts';
+import { CLUSTER, SimulatedCluster } from './simulated-cluster.ts';
+import { checkWrites } from './write-judge.ts';
 import { SlotUsage } from './slot-usage.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
@@ -80,6 +81,8 @@ async function play(cluster: SimulatedCluster): Promise<Result> {
   await until('the end', () => clock.monotonicMs() >= endMs, 2 * cluster.timing.slotLeaseMs + 1_000);
   expect(held()).to.include.members(before);
   expect(cluster.fatal).to.deep.equal([]);
+  const { judged } = checkWrites(cluster.etcd, CLUSTER);
+  expect(judged).to.include({ leaderRecords: 2, registrations: 3, historyRows: 3 });
   return {
     digest: cluster.trace.digest(),
     events: cluster.trace.count,

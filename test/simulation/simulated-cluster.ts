@@ -20,7 +20,8 @@ import { SimulatedProcess } from './simulated-process.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
-const CLUSTER = 'simulated';
+/** Its name in etcd. */
+export const CLUSTER = 'simulated';
 
 /** One process with the production class that runs in it. */
 export interface Running<Endpoint> {

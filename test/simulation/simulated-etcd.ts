@@ -1,6 +1,7 @@
 import type { CoordinationStore } from '../../src/ha/coordination-store.ts';
 import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
+import type { Commit } from '../../src/ha/embedded/mvcc-state.ts';
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { type CallRule, type MemberCondition, SimulatedMember } from './simulated-member.ts';
@@ -32,6 +33,8 @@ export interface HeldCall {
 
 /** An etcd of several members in virtual time, with faults at will. Its quorum follows from its members' conditions. */
 export class SimulatedEtcd {
+  /** All that was ever committed, and when by the time of day. */
+  readonly commits: (Commit & { readonly wallMs: number })[] = [];
   readonly #clock: Clock;
   readonly #etcd: InMemoryEtcd;
   readonly #members = new Map<string, SimulatedMember>();
@@ -56,6 +59,17 @@ export class SimulatedEtcd {
       members: Object.fromEntries(this.#members),
       ...(options.minTtlSeconds !== undefined && { minTtlSeconds: options.minTtlSeconds }),
     });
+    this.#recordCommits();
+  }
+
+  /** Notes every commit, whatever is compacted later. */
+  #recordCommits(): void {
+    const { mvcc } = this.state;
+    const tellWatches = mvcc.onCommit;
+    mvcc.onCommit = (commit) => {
+      this.commits.push({ ...commit, wallMs: this.#clock.wallMs() });
+      tellWatches(commit);
+    };
   }
 
   /** What the members agree on; to look at, and to change as an operator would. */

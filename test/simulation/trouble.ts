@@ -2,7 +2,8 @@ import { slotKey } from '../../src/core/ids.ts';
 import { SeededRandomness } from '../support/testing-randomness.ts';
 import { FailedRun, type Result } from './leader-crash.ts';
 import { FaultSchedule, type FaultCounts } from './fault-schedule.ts';
-import { SimulatedCluster } from './simulated-cluster.ts';
+import { CLUSTER, SimulatedCluster } from './simulated-cluster.ts';
+import { checkWrites } from './write-judge.ts';
 import { SlotUsage } from './slot-usage.ts';
 
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
@@ -52,6 +53,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
       });
     await watch.books();
     crashMs = await watch.crash();
+    checkWrites(cluster.etcd, CLUSTER);
   } catch (error) {
     throw new FailedRun(seed, cluster, error);
   }

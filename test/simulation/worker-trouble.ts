@@ -4,7 +4,8 @@ import { JobCustomer } from './job-customer.ts';
 import { FailedRun, type Result } from './leader-crash.ts';
 import { JournalJudge } from './journal-judge.ts';
 import { LeaseAudit } from './lease-audit.ts';
-import { SimulatedCluster } from './simulated-cluster.ts';
+import { CLUSTER, SimulatedCluster } from './simulated-cluster.ts';
+import { checkWrites } from './write-judge.ts';
 import { SlotUsage } from './slot-usage.ts';
 import { WorkerFaults } from './worker-faults.ts';
 
@@ -113,6 +114,7 @@ class World {
     await this.#come('everything to be given back', () => this.#left());
     await this.#books();
     this.#judge.check();
+    checkWrites(cluster.etcd, CLUSTER);
     return {
       digest: cluster.trace.digest(),
       events: cluster.trace.count,

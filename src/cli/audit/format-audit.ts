@@ -6,6 +6,8 @@ export interface AuditReport extends AuditVerdict {
   readonly cluster: string;
   /** Revision of etcd that the verdict is about. */
   readonly revision: bigint;
+  /** The writes that etcd still had: those after `after`, up to `through`. */
+  readonly writes: { readonly after: bigint; readonly through: bigint; readonly count: number };
   readonly journals: {
     readonly files: number;
     readonly lines: number;
@@ -18,11 +20,15 @@ export interface AuditReport extends AuditVerdict {
 
 /** The report for people: what was judged, what is beyond judgement, and each violation. */
 export function formatAudit(report: AuditReport): string {
-  const { cluster, revision, judged, violations, journals } = report;
+  const { cluster, revision, writes, judged, violations, journals } = report;
   const lines = [
     `Cluster ${cluster} at revision ${revision} of etcd`,
     `  judged: ${count(judged.historyRows, 'history row')} (${count(judged.terms, 'term')}), ` +
-      `${count(judged.leaderRecords, 'leader record')}, ${count(judged.registrations, 'registration')}`,
+      `${count(judged.leaderRecords, 'write')} of the leader record, ${judged.registrations} of registrations, ` +
+      `${judged.historyWrites} of history, ${count(judged.challenges, 'challenge')}`,
+    writes.after === 0n
+      ? `  etcd still had every write, ${writes.count} under this cluster's keys`
+      : `  etcd had the writes after revision ${writes.after}, ${writes.count} of them under this cluster's keys`,
   ];
   if (journals !== null) {
     lines.push(
@@ -42,10 +48,10 @@ export function formatAudit(report: AuditReport): string {
 
 function beyondLines({ beyond, journals }: AuditReport): string[] {
   const rows: readonly (readonly [number, string])[] = [
-    [
-      beyond.overwrittenWrites,
-      'earlier writes of these keys: etcd shows the last one, and compacts the rest',
-    ],
+    [beyond.overwrittenWrites, 'earlier writes of these records, at least, that etcd has compacted'],
+    [beyond.gaps, 'times that compaction overtook the reading of writes'],
+    [beyond.unattributedDeletions, 'registrations deleted by whom nothing tells'],
+    [beyond.foreignWrites, 'writes of keys that this version does not know'],
     [beyond.recordsOfForgottenTerms, 'records of terms that history has dropped'],
     [beyond.termsWithoutExactEnd, 'terms whose end is known only to lie before the next confirm'],
     [beyond.tokensOfForgottenTerms, 'tokens in journals of terms that history has dropped'],

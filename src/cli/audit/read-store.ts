@@ -1,6 +1,4 @@
-import { z } from 'zod';
 import type { HistoryFacts, KeyFacts, RecordFacts, StoreFacts } from '../../core/audit/store-facts.ts';
-import * as p from '../../core/messages/primitives.ts';
 import { QuartermasterError } from '../../core/problem.ts';
 import {
   type CoordinationStore,
@@ -10,13 +8,10 @@ import {
 } from '../../ha/coordination-store.ts';
 import { parseHistoryRow, parseIdentity, parseLeaderRecord } from '../../ha/election-records.ts';
 import type { ClusterKeys } from '../../ha/keys.ts';
+import { namedByRow, writerOf } from './store-writes.ts';
 
 const PAGE_ROWS = 500;
 const CALL_MS = 5_000;
-const ROW_NAME = /^(\d{10})-(\d{19})$/;
-
-/** What every record says of the leader that wrote it. */
-const writer = z.object({ generation: p.generation, epoch: p.revision, leaderSessionId: p.leaderSessionId });
 
 /**
  * Reads what the store keeps of a cluster, linearizably: registrations page by page, then history and leader record at
@@ -103,15 +98,10 @@ function keyFacts({ key, createRevision, modRevision, version }: KeyValue): KeyF
 }
 
 function historyFacts(keyValue: KeyValue, keys: ClusterKeys): HistoryFacts {
-  const [, generation, epoch] = ROW_NAME.exec(keyValue.key.slice(keys.history.length)) ?? [];
-  const named =
-    generation === undefined || epoch === undefined
-      ? null
-      : { generation: Number(generation), epoch: BigInt(epoch) };
   const row = parseHistoryRow(keyValue.value);
   return {
     ...keyFacts(keyValue),
-    named,
+    named: namedByRow(keyValue.key, keys),
     row: row === null ? null : { ...row, ended: row.ended?.reason ?? null },
   };
 }
@@ -122,12 +112,4 @@ function recordFacts(
   token: RecordFacts['token'],
 ): RecordFacts {
   return { ...keyFacts(keyValue), kind, token, lease: keyValue.lease };
-}
-
-function writerOf(value: string): RecordFacts['token'] {
-  try {
-    return writer.parse(JSON.parse(value));
-  } catch {
-    return null;
-  }
 }

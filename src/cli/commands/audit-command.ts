@@ -5,6 +5,8 @@ import { toJson } from '../../rpc/wire-format.ts';
 import { formatAudit } from '../audit/format-audit.ts';
 import { readJournals } from '../audit/read-journals.ts';
 import { readStore } from '../audit/read-store.ts';
+import { StoreRecorder } from '../audit/store-recorder.ts';
+import { storeWrites } from '../audit/store-writes.ts';
 import type { CommandContext } from '../command-context.ts';
 import { etcdStore } from '../etcd-store.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -24,8 +26,9 @@ export function auditCommand(context: CommandContext): Command {
       'audit --cluster dev --json | jq .violations',
     ],
     notes:
-      'Reads only. Without --journals: was every record written while its term was open, and\n' +
-      'one term open at a time. With it also: had no slot two users, and did no token fall.\n' +
+      'Reads only. Judges every write that etcd has not compacted by what stood before it: was\n' +
+      'it made by a confirmed leader whose key stood. With --journals also: had no slot two\n' +
+      'users, and did no token fall. Says what compaction has put beyond judgement.\n' +
       'Ends with 3 when a guarantee was violated, and names each violation.',
     settings: AUDIT_SETTINGS,
     check: (values) => refuse(etcdProblems(values)),
@@ -34,16 +37,25 @@ export function auditCommand(context: CommandContext): Command {
   });
 }
 
+/** Within it etcd has told of every write that it still has, or does not answer. */
+const CATCH_UP_MS = 60_000;
+
 async function runAudit(context: CommandContext, values: AuditValues, json: boolean): Promise<void> {
   const { cluster, journals: folder, clockToleranceMs: toleranceMs } = values;
   const signal = context.interruption();
   // Journals first: history, read afterwards, then knows every term that they name.
   const journals = folder === undefined ? null : await readJournals(folder, signal);
   const store = etcdStore(values, context.clock);
+  const keys = new ClusterKeys(cluster);
+  const recorder = new StoreRecorder(store, keys.root, context.clock);
   let violated: boolean;
   try {
-    const facts = await readStore(store, new ClusterKeys(cluster), signal);
-    const verdict = audit(facts, journals === null ? null : { ...journals, toleranceMs });
+    const facts = await readStore(store, keys, signal);
+    recorder.start();
+    // Writes last: they reach as far as what was read before.
+    const through = await recorder.caughtUp(CATCH_UP_MS, signal);
+    const log = storeWrites(recorder.log, keys);
+    const verdict = audit(facts, journals === null ? null : { ...journals, toleranceMs }, log);
     const read =
       journals === null
         ? null
@@ -55,10 +67,16 @@ async function runAudit(context: CommandContext, values: AuditValues, json: bool
             unreadableLines: journals.unreadableLines,
             toleranceMs,
           };
-    const report = { cluster, revision: facts.revision, ...verdict, journals: read };
+    const writes = {
+      after: log[0]?.base.revision ?? 0n,
+      through,
+      count: log.reduce((sum, segment) => sum + segment.writes.length, 0),
+    };
+    const report = { cluster, revision: facts.revision, writes, ...verdict, journals: read };
     context.print(json ? toJson(report) : formatAudit(report));
     violated = verdict.violations.length > 0;
   } finally {
+    recorder.stop();
     await store.close();
   }
   if (violated) context.exit(EXIT_CODES.guaranteeViolated);

@@ -1,4 +1,5 @@
-import { formatToken, type FencingToken } from '../fencing-token.ts';
+import { formatToken, sameToken, type FencingToken } from '../fencing-token.ts';
+import type { ConfirmedTerm } from './confirmed-terms.ts';
 import { ExecutorReplay } from './executor-journal.ts';
 import { type ExecutorFacts, formatPlace, type MasterFacts, tokenOf } from './journal-facts.ts';
 import { MasterReplay } from './master-journal.ts';
@@ -6,8 +7,10 @@ import type { Gaps } from './process-order.ts';
 import { judgeRecords } from './records.ts';
 import { judgeUsers } from './slot-users.ts';
 import type { StoreFacts } from './store-facts.ts';
+import type { WriteLog } from './store-writes.ts';
 import { judgeHistory, Terms } from './terms.ts';
 import type { Violation } from './violation.ts';
+import { judgeWrites } from './write-judge.ts';
 
 /** What journals say, each line once, and which lines of which file could not be read. */
 export interface JournalsFacts {
@@ -20,8 +23,14 @@ export interface JournalsFacts {
 
 /** What the audit could not judge, and why. */
 export interface BeyondJudgement {
-  /** Earlier writes of keys that stand, and of history rows that were closed since: the store keeps the last one. */
+  /** Earlier writes of keys of which only the last one was there to be read, at least so many. */
   readonly overwrittenWrites: number;
+  /** How often compaction overtook the reading of writes: what was written in between is not known. */
+  readonly gaps: number;
+  /** Registrations that somebody deleted who did not say who he was, as an operator does. */
+  readonly unattributedDeletions: number;
+  /** Writes to keys that no rule knows. */
+  readonly foreignWrites: number;
   /** Records of terms that history has dropped. */
   readonly recordsOfForgottenTerms: number;
   /** Terms whose end was found out by the confirm that followed; what they wrote in between counts as theirs. */
@@ -39,8 +48,11 @@ export interface AuditVerdict {
   readonly judged: {
     readonly terms: number;
     readonly historyRows: number;
+    /** Writes of it that were read; without a log of writes the last one. Likewise the next ones. */
     readonly leaderRecords: number;
     readonly registrations: number;
+    readonly historyWrites: number;
+    readonly challenges: number;
     readonly taskExecutors: number;
     readonly taskExecutorProcesses: number;
     readonly jobMasters: number;
@@ -51,20 +63,34 @@ export interface AuditVerdict {
   readonly beyond: BeyondJudgement;
 }
 
-/** Judges what the store keeps and, when there are any, what journals say. Pure: the same facts, the same verdict. */
-export function audit(store: StoreFacts, journals: JournalsFacts | null): AuditVerdict {
+/**
+ * Judges what the store keeps, every write that `log` tells of by what stood before it and, when there are any, what
+ * journals say. The log must reach as far as `store`. Pure: the same facts, the same verdict.
+ */
+export function audit(store: StoreFacts, journals: JournalsFacts | null, log: WriteLog = []): AuditVerdict {
   const terms = new Terms(store.history);
-  const records = judgeRecords(store.records, terms);
+  const writes = judgeWrites(log);
+  const isLogged = ({ modRevision }: { readonly modRevision: bigint }): boolean => tellsOf(log, modRevision);
+  // What the log does not tell of is judged by what it has left behind.
+  const lastWrites = store.records.filter((record) => !isLogged(record));
+  const rows = store.history.filter((row) => !isLogged(row));
+  const records = judgeRecords(lastWrites, terms);
   const { executors, masters, gaps, toleranceMs } = journals ?? NO_JOURNALS;
   const replays = replayExecutors(executors, gaps, toleranceMs);
   const ofMasters = new MasterReplay(masters);
   const users = judgeUsers(ofMasters.holdings, replays, toleranceMs);
-  const tokens = judgeTokens([...executors, ...masters], terms);
+  const tokens = judgeTokens([...executors, ...masters], terms, writes.terms);
   const all = [...replays.values()];
   return {
     violations: [
-      ...judgeHistory(store.history, terms, store.generation),
+      ...judgeHistory(
+        rows,
+        terms,
+        store.generation,
+        ({ confirmRevision: modRevision }) => !isLogged({ modRevision }),
+      ),
       ...records.violations,
+      ...writes.violations,
       ...all.flatMap(({ violations }) => violations),
       ...ofMasters.violations,
       ...users.violations,
@@ -73,8 +99,10 @@ export function audit(store: StoreFacts, journals: JournalsFacts | null): AuditV
     judged: {
       terms: terms.all.length,
       historyRows: store.history.length,
-      leaderRecords: store.records.filter(({ kind }) => kind === 'leader').length,
-      registrations: store.records.filter(({ kind }) => kind === 'registration').length - records.forgotten,
+      leaderRecords: count(lastWrites, 'leader') + writes.judged.leaderRecords,
+      registrations: count(lastWrites, 'registration') - records.forgotten + writes.judged.registrations,
+      historyWrites: rows.length + writes.judged.historyRows,
+      challenges: writes.judged.challenges,
       taskExecutors: all.length,
       taskExecutorProcesses: sum(all.map(({ starts }) => starts.size)),
       jobMasters: ofMasters.processes,
@@ -83,7 +111,10 @@ export function audit(store: StoreFacts, journals: JournalsFacts | null): AuditV
       tokens: tokens.judged,
     },
     beyond: {
-      overwrittenWrites: Number([...store.records].reduce((total, { version }) => total + version - 1n, 0n)),
+      overwrittenWrites: overwritten(store, log),
+      gaps: Math.max(0, log.length - 1),
+      unattributedDeletions: writes.unattributedDeletions,
+      foreignWrites: writes.foreignWrites,
       recordsOfForgottenTerms: records.forgotten,
       termsWithoutExactEnd: terms.withoutExactEnd,
       tokensOfForgottenTerms: tokens.forgotten,
@@ -91,6 +122,25 @@ export function audit(store: StoreFacts, journals: JournalsFacts | null): AuditV
       unattestedHoldings: users.unattested + ofMasters.withoutClaim,
     },
   };
+}
+
+/** Whether the log has the write of that revision, if there was one. */
+function tellsOf(log: WriteLog, revision: bigint): boolean {
+  return log.some(({ base, writes }, index) => {
+    const isLast = index === log.length - 1;
+    return revision > base.revision && (isLast || revision <= (writes.at(-1)?.revision ?? 0n));
+  });
+}
+
+function overwritten(store: StoreFacts, log: WriteLog): number {
+  const [first] = log;
+  const keys =
+    first?.base.keys.filter(({ is: { of } }) => of === 'registration' || of === 'leader') ?? store.records;
+  return Number(keys.reduce((total, { version }) => total + version - 1n, 0n));
+}
+
+function count(records: StoreFacts['records'], kind: 'leader' | 'registration'): number {
+  return records.filter((record) => record.kind === kind).length;
 }
 
 const NO_JOURNALS: JournalsFacts = { executors: [], masters: [], gaps: new Map(), toleranceMs: 0 };
@@ -113,6 +163,7 @@ function replayExecutors(
 function judgeTokens(
   lines: readonly (ExecutorFacts | MasterFacts)[],
   terms: Terms,
+  logged: readonly ConfirmedTerm[],
 ): { violations: Violation[]; judged: number; forgotten: number } {
   const seen = new Map<string, { readonly token: FencingToken; readonly place: string }>();
   for (const line of lines) {
@@ -124,6 +175,7 @@ function judgeTokens(
   const violations: Violation[] = [];
   let forgotten = 0;
   for (const { token, place } of seen.values()) {
+    if (logged.some((confirmed) => sameToken(confirmed.token, token))) continue;
     const term = terms.find(token);
     if (term === null && terms.isForgotten(token)) forgotten += 1;
     if (term?.leaderSessionId === token.leaderSessionId || (term === null && terms.isForgotten(token)))

@@ -9,17 +9,20 @@ export interface StoredKey {
   readonly lease: bigint;
 }
 
-/** One write to a key, as a watch told it. Those of one revision were made by one transaction, or by one lease's end. */
+/** One write to a key, as a watch told it; a lease that ends deletes all of its keys at once. */
 export interface StoreEvent {
+  /** Revision of the transaction; events of one transaction share it, in their order. */
   readonly revision: bigint;
   readonly kind: 'put' | 'delete';
   readonly key: string;
-  /** Empty for a deletion, as are the revision of creation and the lease 0n. */
+  /** Empty for a deletion. */
   readonly value: string;
+  /** 0n for a deletion. */
   readonly createRevision: bigint;
   readonly modRevision: bigint;
+  /** Lease that the key is bound to; 0n for none, and for a deletion. */
   readonly lease: bigint;
-  /** Time of day at which the watcher was told; etcd itself keeps none. */
+  /** Time of day, in ms since 1970, at which the watcher was told; etcd itself keeps none. */
   readonly receivedWallMs: number;
 }
 

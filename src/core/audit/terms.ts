@@ -1,10 +1,8 @@
 import { compareTokens, formatToken, type FencingToken } from '../fencing-token.ts';
 import type { LeaderSessionId } from '../ids.ts';
+import { HISTORY_ROWS_KEPT } from '../election/history-rows-kept.ts';
 import type { HistoryFacts } from './store-facts.ts';
 import type { Violation } from './violation.ts';
-
-/** History keeps so many rows: with fewer, none has been dropped. */
-const HISTORY_ROWS_KEPT = 1_000;
 
 /** One confirmed term of office, by the revisions of its row. */
 export interface Term {
@@ -37,6 +35,7 @@ export class Terms {
     this.#byEpoch = new Map(this.all.map((term) => [formatToken(term), term]));
     const named = history.flatMap((facts) => facts.named ?? []).toSorted(compareTokens);
     this.#oldest = named[0] ?? null;
+    // With fewer rows none has been dropped.
     this.#trimmed = history.length >= HISTORY_ROWS_KEPT;
   }
 
@@ -65,16 +64,20 @@ function termOf({ key, row, createRevision, modRevision }: HistoryFacts): Term[]
   return [{ key, generation, epoch, leaderSessionId, confirmRevision: createRevision, endRevision, lost }];
 }
 
-/** Judges history by itself (G1): each row written when it may be, epochs that grow, one open term at a time. */
+/**
+ * Judges history by itself (G1): each of these rows written when it may be, epochs that grow, one open term at a time.
+ * Only terms that `isJudged` names are held against the one before them.
+ */
 export function judgeHistory(
   history: readonly HistoryFacts[],
   terms: Terms,
   generation: number | null,
+  isJudged: (term: Term) => boolean = () => true,
 ): Violation[] {
   const violations = history.flatMap((facts) => judgeRow(facts, generation));
   for (const [index, term] of terms.all.entries()) {
     const before = terms.all[index - 1];
-    if (before !== undefined) violations.push(...judgeSuccession(before, term));
+    if (before !== undefined && isJudged(term)) violations.push(...judgeSuccession(before, term));
   }
   return violations;
 }

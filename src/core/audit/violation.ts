@@ -1,5 +1,5 @@
 /** A guarantee of the design that an audit can see broken. */
-export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5';
+export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7' | 'G8' | 'G9';
 
 /** One broken guarantee, and where it shows. */
 export interface Violation {

@@ -1,26 +1,7 @@
 import type { JournalsFacts } from '../audit/audit.ts';
 import type { StoreFacts } from '../audit/store-facts.ts';
+import type { StoreEvent } from '../audit/store-log.ts';
 import type { FencingToken } from '../fencing-token.ts';
-
-/**
- * One event of the cluster's keys, as a watch from before the first one told it. All times of a drill are times of
- * day of one machine, in ms since 1970, with fractions.
- */
-export interface StoreEvent {
-  /** Revision of the transaction; events of one transaction share it, in their order. */
-  readonly revision: bigint;
-  readonly kind: 'put' | 'delete';
-  readonly key: string;
-  /** Empty for a deletion. */
-  readonly value: string;
-  /** 0n for a deletion. */
-  readonly createRevision: bigint;
-  readonly modRevision: bigint;
-  /** Lease that the key is bound to; 0n for none, and for a deletion. */
-  readonly lease: bigint;
-  /** When the drill was told of it. */
-  readonly receivedWallMs: number;
-}
 
 /** Why the load asked for a slot: to hold it briefly, to hold it for the whole drill, or to wait at a fault. */
 export type LoadPurpose = 'steady' | 'long-held' | 'waiting';
@@ -131,7 +112,10 @@ export interface DrillRound {
   readonly marks: readonly DrillMark[];
 }
 
-/** All that a drill is judged by. Nothing of it is what a resource manager says of itself. */
+/**
+ * All that a drill is judged by. Nothing of it is what a resource manager says of itself. All times of a drill are
+ * times of day of one machine, in ms since 1970, with fractions.
+ */
 export interface DrillEvidence {
   readonly cluster: string;
   /** Every event under the cluster's prefix, in order of revision; none is missing. */
