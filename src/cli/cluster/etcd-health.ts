@@ -6,8 +6,8 @@ import type { EtcdMember } from './etcd-member.ts';
 const PROBE_INTERVAL_MS = 50;
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** Body of the answer; empty when there is none or it is no success. */
-function ask(method: 'GET' | 'POST', url: string): Promise<string> {
+/** Body of what a member answers to such a call; empty when there is no answer in time, or it is no success. */
+export function ask(method: 'GET' | 'POST', url: string): Promise<string> {
   return new Promise((resolve) => {
     const call = request(url, { method, timeout: PROBE_TIMEOUT_MS, agent: false }, (response) => {
       let body = '';
