@@ -4,6 +4,7 @@ import type { CommandContext } from './command-context.ts';
 import { auditCommand } from './commands/audit-command.ts';
 import { devCommand } from './commands/dev-command.ts';
 import { doctorCommand } from './commands/doctor-command.ts';
+import { drillCommand } from './commands/drill-command.ts';
 import { explainCommand } from './commands/explain-command.ts';
 import { leaderCommand } from './commands/leader-command.ts';
 import { historyCommand, slotsCommand } from './commands/listing-commands.ts';
@@ -68,6 +69,7 @@ Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
       explainCommand(context),
       doctorCommand(context),
       auditCommand(context),
+      drillCommand(context),
     ],
     'Order:': [
       drainCommand(context, 'drain'),

@@ -72,9 +72,9 @@ export class HistoryIndex {
 /** Reason under which history keeps a term that was ended by a deposition. */
 export const DEPOSED = 'deposed';
 
-/** More than so many depositions in that time are as many mistakes: beyond it only the lease ends a term. */
+/** More than so many depositions within `DEPOSITION_WINDOW_MS` are as many mistakes: beyond it only the lease ends a term. */
 export const MOST_DEPOSITIONS = 3;
-const DEPOSITION_WINDOW_MS = 10_000;
+export const DEPOSITION_WINDOW_MS = 10_000;
 
 /** How many depositions history has of the last 10 s, by the wall clocks of those who deposed. */
 export function depositionsOfLate(rows: readonly KeyValue[], wallMs: number): number {

@@ -24,6 +24,8 @@ export interface Strike {
   readonly fault: string;
   /** Whether leadership must change hands by it, must not, or may. */
   readonly leadership: 'changes' | 'stays' | 'may-change';
+  /** How long a leader is watched before the repair, unless it must change. */
+  readonly watchMs: number;
   /** Does it, in one turn. */
   hit(): void;
   /** Makes whole what was broken; the cluster need not be healthy yet when it resolves. */
@@ -35,21 +37,33 @@ export interface Scenario {
   readonly summary: string;
   readonly proxied: ProxiedLinks;
   readonly debuggers: boolean;
+  /** It is found out by silence: standbys must be ready to ask. */
+  readonly silent: boolean;
   /** With one member of etcd there would be nobody left to ask. */
   readonly needsThreeMembers: boolean;
   /** Heartbeat 20 ms and election timeout 200 ms in etcd, unless told otherwise. */
   readonly quickEtcd: boolean;
   /** The faults of one round, one after the other; each is prepared when the cluster is healthy again. */
-  strikes(leader: string): readonly ((stage: Stage) => Promise<Strike>)[];
+  readonly strikes: readonly ((stage: Stage) => Promise<Strike>)[];
 }
 
 const BLOCK_MS = 3_000;
+/** Longer than it takes to find a leader out that is silent, and etcd to elect another member. */
+const WATCH_MS = 3_000;
+/** Whoever ends for himself alone comes back soon, so that what a worker holds does not run out. */
+const WORKER_WATCH_MS = 500;
 const ORDER_TIMEOUT_MS = 10_000;
 
-const PLAIN = { proxied: 'none', debuggers: false, needsThreeMembers: false, quickEtcd: false } as const;
+const PLAIN = {
+  proxied: 'none',
+  debuggers: false,
+  silent: false,
+  needsThreeMembers: false,
+  quickEtcd: false,
+} as const;
 
 function one(strike: (stage: Stage) => Strike | Promise<Strike>): Scenario['strikes'] {
-  return () => [(stage) => Promise.resolve(strike(stage))];
+  return [(stage) => Promise.resolve(strike(stage))];
 }
 
 /** Every scenario by its name. */
@@ -71,18 +85,21 @@ export const SCENARIOS = {
   },
   'pause-leader': {
     ...PLAIN,
+    silent: true,
     summary: 'SIGSTOP to the leader, SIGCONT once another one leads',
     strikes: one(pauseLeader),
   },
   'block-loop': {
     ...PLAIN,
     debuggers: true,
+    silent: true,
     summary: `the event loop of the leader hangs for ${BLOCK_MS / 1_000} s`,
     strikes: one(blockLoop),
   },
   'partition-leader-from-etcd': {
     ...PLAIN,
     proxied: 'to-etcd',
+    silent: true,
     summary: 'nothing passes between the leader and etcd any more',
     strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'etcd', 'changes')),
   },
@@ -129,10 +146,11 @@ export const SCENARIOS = {
   'rolling-upgrade': {
     ...PLAIN,
     summary: 'every resource manager is replaced, one after the other (SIGTERM)',
-    strikes: () =>
-      RESOURCE_MANAGERS.toReversed().map((id) => ({ cluster, leader }: Stage) => {
-        return Promise.resolve(terminate(cluster, id, id === leader ? 'changes' : 'stays'));
-      }),
+    strikes: RESOURCE_MANAGERS.toReversed().map(
+      (id) =>
+        ({ cluster, leader }: Stage) =>
+          Promise.resolve(terminate(cluster, id, id === leader ? 'changes' : 'stays')),
+    ),
   },
 } as const satisfies Record<string, Scenario>;
 
@@ -146,6 +164,7 @@ function crash(cluster: DrillCluster, id: string, leadership: Strike['leadership
   return {
     fault: `SIGKILL to ${id}`,
     leadership,
+    watchMs: WORKER_WATCH_MS,
     hit: () => {
       gone = cluster.crash(id);
     },
@@ -161,6 +180,7 @@ function terminate(cluster: DrillCluster, id: string, leadership: Strike['leader
   return {
     fault: `SIGTERM to ${id}`,
     leadership,
+    watchMs: WORKER_WATCH_MS,
     hit: () => {
       gone = cluster.terminate(id);
     },
@@ -182,6 +202,7 @@ function stepDown({ cluster, clock, leader }: Stage): Strike {
   return {
     fault: `step-down ordered of ${leader}`,
     leadership: 'changes',
+    watchMs: WATCH_MS,
     hit: () => {
       order = client.order('POST', '/v1/step-down', { reason: 'a drill' });
       // It is looked at in `repair`.
@@ -201,6 +222,7 @@ function pauseLeader({ cluster, leader }: Stage): Strike {
   return {
     fault: `SIGSTOP to ${leader}`,
     leadership: 'changes',
+    watchMs: WATCH_MS,
     hit: () => cluster.signal(leader, 'SIGSTOP'),
     repair: () => {
       cluster.signal(leader, 'SIGCONT');
@@ -215,6 +237,7 @@ async function blockLoop({ cluster, clock, signal, leader }: Stage): Promise<Str
   return {
     fault: `the event loop of ${leader} blocked for ${BLOCK_MS / 1_000} s`,
     leadership: 'changes',
+    watchMs: WATCH_MS,
     hit: () => inspector.blockLoop(BLOCK_MS),
     // It ends by itself.
     repair: () => {
@@ -233,6 +256,7 @@ function cutOff(
   return {
     fault: `${leader} cut off from ${from}`,
     leadership,
+    watchMs: WATCH_MS,
     hit: () => cluster.cutOff(leader),
     repair: () => {
       cluster.mend();
@@ -252,6 +276,7 @@ function killMember(cluster: DrillCluster, member: EtcdMember, what: string): St
   return {
     fault: `SIGKILL to ${what}`,
     leadership: 'may-change',
+    watchMs: WATCH_MS,
     hit: () => {
       gone = member.crash();
     },
@@ -268,6 +293,7 @@ async function killBothLeaders({ cluster, leader }: Stage): Promise<Strike> {
   return {
     fault: `${ofEtcd.fault} and to ${leader}`,
     leadership: 'changes',
+    watchMs: WATCH_MS,
     hit: () => {
       ofEtcd.hit();
       ofUs.hit();

@@ -1,6 +1,7 @@
 import { AUDIT_SETTINGS } from './audit-settings.ts';
 import { CLIENT_SETTINGS } from './client-settings.ts';
 import { DEV_SETTINGS } from './dev-settings.ts';
+import { DRILL_SETTINGS } from './drill-settings.ts';
 import { DOCTOR_SETTINGS } from './doctor-settings.ts';
 import { RESOURCE_MANAGER_SETTINGS } from './resource-manager-settings.ts';
 import { JOB_MASTER_SETTINGS, TASK_EXECUTOR_SETTINGS } from './worker-settings.ts';
@@ -15,5 +16,6 @@ export const ALL_SETTING_NAMES: ReadonlySet<string> = new Set(
     DEV_SETTINGS,
     DOCTOR_SETTINGS,
     AUDIT_SETTINGS,
+    DRILL_SETTINGS,
   ].flatMap((settings) => Object.keys(settings)),
 );

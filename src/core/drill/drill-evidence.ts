@@ -91,9 +91,9 @@ export interface DrillRound {
   readonly leaderAfter: DrillLeader;
   /** From the fault to the confirm of the next leader, as the watch told it; null when the leader stayed. */
   readonly confirmMs: number | null;
-  /** From the fault until a leader served again; null when none was lost. */
+  /** From the fault until a leader's first accepted call; where the leader stayed, how long it did not serve. Null when it always did. */
   readonly leaderlessMs: number | null;
-  /** From the fault to the first slot claimed under the new leader by a request that had been waiting; null when none was lost. */
+  /** From the fault to the first slot claimed under the new leader by a request that waited when it was confirmed; null when none was lost. */
   readonly firstGrantMs: number | null;
   /** The term ended only by the TTL of its lease. */
   readonly fellBackToTtl: boolean;

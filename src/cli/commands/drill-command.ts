@@ -1,0 +1,115 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { QuartermasterError } from '../../core/problem.ts';
+import type { CommandContext } from '../command-context.ts';
+import { runDrill } from '../drill/drill.ts';
+import { judgeDrill } from '../drill/judge-drill.ts';
+import { drillJson, renderDrill, roundLine } from '../drill/render-drill.ts';
+import { SCENARIO_NAMES, SCENARIOS, type ScenarioName } from '../drill/scenarios.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { DRILL_SETTINGS, type DrillValues } from '../settings/drill-settings.ts';
+import { timingOf } from '../settings/timing-settings.ts';
+import { defineCommand } from './define-command.ts';
+
+const ALL = 'all';
+
+/** `quartermaster drill`. */
+export function drillCommand(context: CommandContext): Command {
+  const width = Math.max(...SCENARIO_NAMES.map(({ length }) => length));
+  const scenarios = SCENARIO_NAMES.map((name) => `  ${name.padEnd(width)}  ${SCENARIOS[name].summary}`);
+  return defineCommand(context, {
+    name: 'drill <SCENARIO>',
+    summary: 'Breaks a cluster of its own under load, measures the failover, judges the guarantees',
+    examples: [
+      'drill kill-leader',
+      'drill pause-leader --rounds 20',
+      'drill kill-leader --rounds 200 --json > drill.json',
+      'drill all --rounds 3',
+    ],
+    notes: [
+      'Scenarios:',
+      ...scenarios,
+      `  ${ALL.padEnd(width)}  each of them in turn`,
+      '',
+      'Starts etcd, 3 resource managers, 3 task executors and jobs on this machine, with a',
+      'steady stream of slot requests of which some always wait, and ends them again. The time',
+      "without a leader runs from the fault to the successor's first accepted call (the",
+      'registration of a job), the time to the first slot until a request that was waiting when',
+      'the successor was confirmed has its slot, claimed. Both are seen from outside. Faults are',
+      'spaced so that the limit of 3 depositions in 10 s is not reached.',
+      '--json: the last line has scenario, rounds, leaderlessMs, firstGrantMs, overlapMs,',
+      'sdkErrors, staleRefused, leasesLost, doubleGrants, requestsLost, guarantees, and more.',
+      'Ends with 3 when a guarantee was broken, with 1 when a drill could not be carried out.',
+    ].join('\n'),
+    settings: DRILL_SETTINGS,
+    options: (command) => command.option('--json', 'print the report as one line of JSON'),
+    check: (values) => void timingOf(values),
+    run: ({ values, args, options }) => run(context, values, args[0] ?? '', options['json'] === true),
+  });
+}
+
+async function run(context: CommandContext, values: DrillValues, name: string, json: boolean): Promise<void> {
+  const etcdMembers = values.drillEtcdMembers === '3' ? 3 : 1;
+  const scenarios = scenariosOf(name, etcdMembers);
+  if (values.drillKeep !== undefined) checkKept(values.drillKeep);
+  const ofRounds = values.drillRounds * scenarios.length;
+  const say = (line: string): void =>
+    context.warn(`${new Date(context.clock.wallMs()).toISOString().slice(11, 23)}  ${line}`);
+  const signal = context.interruption();
+  let done = 0;
+  try {
+    const report = await runDrill({
+      context,
+      signal,
+      name,
+      scenarios,
+      rounds: values.drillRounds,
+      timing: timingOf(values),
+      logLevel: values.logLevel,
+      folder: values.drillKeep ?? null,
+      etcdMembers,
+      etcdHeartbeatMs: values.drillEtcdHeartbeatMs ?? null,
+      etcdElectionTimeoutMs: values.drillEtcdElectionMs ?? null,
+      judge: judgeDrill,
+      onProgress: say,
+      onRound: (round) => {
+        done += 1;
+        say(roundLine(round, ofRounds));
+      },
+    });
+    context.print(json ? drillJson(report) : renderDrill(report));
+    if (Object.values(report.guarantees).includes('broken')) context.exit(EXIT_CODES.guaranteeViolated);
+  } catch (error) {
+    throw failure(error, done, signal);
+  }
+}
+
+/** Throws `INVALID` for a name that is none, and for a scenario that the cluster is too small for. */
+function scenariosOf(name: string, etcdMembers: 1 | 3): readonly ScenarioName[] {
+  const chosen = name === ALL ? SCENARIO_NAMES : SCENARIO_NAMES.filter((each) => each === name);
+  if (chosen.length === 0) {
+    const detail = `There is no scenario ${name}; there are ${[...SCENARIO_NAMES, ALL].join(', ')}.`;
+    throw new QuartermasterError({ code: 'INVALID', detail });
+  }
+  const possible = chosen.filter((each) => etcdMembers === 3 || !SCENARIOS[each].needsThreeMembers);
+  if (possible.length > 0) return possible;
+  throw new QuartermasterError({ code: 'INVALID', detail: `${name} needs --etcd-members 3.` });
+}
+
+/** What another drill has left there is of another cluster. */
+function checkKept(folder: string): void {
+  if (!existsSync(folder) || (statSync(folder).isDirectory() && readdirSync(folder).length === 0)) return;
+  const detail = `${folder} is not empty: choose another folder to keep the drill in.`;
+  throw new QuartermasterError({ code: 'INVALID', detail });
+}
+
+/** Whatever kept a drill from being carried out ends it with 1: it says nothing of a guarantee. */
+function failure(error: unknown, rounds: number, signal: AbortSignal): QuartermasterError {
+  const after = `after ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
+  if (signal.aborted) {
+    return new QuartermasterError({ code: 'CANCELLED', detail: `The drill was interrupted ${after}.` });
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  const detail = `The drill could not be carried out; it ended ${after}: ${why}`;
+  return new QuartermasterError({ code: 'CONFLICT', detail }, { cause: error });
+}

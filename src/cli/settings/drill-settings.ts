@@ -1,0 +1,44 @@
+import { LOG_SETTINGS } from './common-settings.ts';
+import type { Setting, SettingValues } from './setting.ts';
+import { TIMING_SETTINGS } from './timing-settings.ts';
+import { oneOf, path, wholeNumber } from './value-schemas.ts';
+
+/** Of `quartermaster drill`. */
+export const DRILL_SETTINGS = {
+  drillRounds: {
+    flag: 'rounds',
+    placeholder: 'N',
+    description: 'how many faults, one after the other, of each scenario',
+    schema: wholeNumber(1, 10_000),
+    fallback: 5,
+  },
+  drillEtcdMembers: {
+    flag: 'etcd-members',
+    placeholder: 'N',
+    description: '1 or 3',
+    schema: oneOf(['1', '3']),
+    fallback: '3',
+  },
+  drillEtcdHeartbeatMs: {
+    flag: 'etcd-heartbeat-ms',
+    placeholder: 'MS',
+    description: 'heartbeat interval of etcd (default: 100, or 20 where its leader is killed)',
+    schema: wholeNumber(1, 10_000).optional(),
+  },
+  drillEtcdElectionMs: {
+    flag: 'etcd-election-timeout-ms',
+    placeholder: 'MS',
+    description: 'election timeout of etcd (default: ten heartbeats)',
+    schema: wholeNumber(5, 50_000).optional(),
+  },
+  drillKeep: {
+    flag: 'keep',
+    placeholder: 'FOLDER',
+    description: 'keep journals, state and logs there (default: temporary, removed at the end)',
+    schema: path.optional(),
+  },
+  logLevel: LOG_SETTINGS.logLevel,
+  ...TIMING_SETTINGS,
+} as const satisfies Record<string, Setting>;
+
+export type DrillValues = SettingValues<typeof DRILL_SETTINGS>;
