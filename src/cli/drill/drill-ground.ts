@@ -64,9 +64,16 @@ export class DrillGround {
 
   constructor(options: DrillGroundOptions) {
     this.#options = options;
-    const { scenario, signal: _signal, ...rest } = options;
+    const { context, scenario, timing, logLevel, folder } = options;
+    const { etcdMembers, etcdHeartbeatMs, etcdElectionTimeoutMs } = options;
     this.#cluster = new DrillCluster({
-      ...rest,
+      context,
+      timing,
+      logLevel,
+      folder,
+      etcdMembers,
+      etcdHeartbeatMs,
+      etcdElectionTimeoutMs,
       cluster: CLUSTER,
       proxied: scenario.proxied,
       debuggers: scenario.debuggers,
