@@ -2,6 +2,8 @@
 export interface Report {
   readonly candidate: string;
   readonly atMs: number;
+  /** When it was asked, where it does not say so by itself. */
+  readonly askedAtMs?: number;
   /** `leads`, `follows`: what it says of itself. The others: what became of its process; its end counts as `stopped`. */
   readonly kind: 'leads' | 'follows' | 'started' | 'stopped' | 'woken';
 }
@@ -17,12 +19,14 @@ interface Belief {
   fromMs: number | null;
   toMs: number;
   stopped: boolean;
+  stoppedAtMs: number;
   wokenAtMs: number | null;
 }
 
 /**
  * The claims that the reports prove: from the first `leads` to the last one before anything else. A process that wakes and
- * says `leads` before it says otherwise has believed so since it woke. What a stopped process is said to say does not count.
+ * says `leads` before it says otherwise has believed so since it woke. What a stopped process is said to say does not
+ * count, nor an answer after the stop to a question before it: it may have been decided before it, too.
  */
 export function claimsOf(reports: readonly Report[]): Claim[] {
   const claims: Claim[] = [];
@@ -32,16 +36,23 @@ export function claimsOf(reports: readonly Report[]): Claim[] {
     belief.fromMs = null;
     belief.wokenAtMs = null;
   };
-  for (const { candidate, atMs, kind } of reports.toSorted((a, b) => a.atMs - b.atMs)) {
-    const belief = beliefs.get(candidate) ?? { fromMs: null, toMs: 0, stopped: false, wokenAtMs: null };
+  for (const { candidate, atMs, askedAtMs, kind } of reports.toSorted((a, b) => a.atMs - b.atMs)) {
+    const belief = beliefs.get(candidate) ?? {
+      fromMs: null,
+      toMs: 0,
+      stopped: false,
+      stoppedAtMs: -Infinity,
+      wokenAtMs: null,
+    };
     beliefs.set(candidate, belief);
     if (kind === 'stopped') {
       close(candidate, belief);
       belief.stopped = true;
+      belief.stoppedAtMs = atMs;
     } else if (kind === 'woken' || kind === 'started') {
       belief.stopped = false;
       belief.wokenAtMs = kind === 'woken' ? atMs : null;
-    } else if (belief.stopped) {
+    } else if (belief.stopped || (askedAtMs !== undefined && askedAtMs <= belief.stoppedAtMs)) {
       continue;
     } else if (kind === 'follows') {
       close(candidate, belief);

@@ -41,7 +41,7 @@ export function etcd3Election(options: {
     candidateOf: (value) => (candidates.includes(value) ? value : null),
     askForClaims: () => {},
     missing: () => Promise.resolve(null),
-    judgeEnd: () => Promise.resolve(null),
+    termEnd: () => Promise.resolve(null),
   };
 }
 

@@ -34,6 +34,6 @@ export function etcdctlElect(options: {
     candidateOf: (value) => (candidates.includes(value) ? value : null),
     askForClaims: () => {},
     missing: () => Promise.resolve(null),
-    judgeEnd: () => Promise.resolve(null),
+    termEnd: () => Promise.resolve(null),
   };
 }

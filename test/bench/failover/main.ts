@@ -8,7 +8,7 @@ import type { Round } from './round.ts';
 import { summarize } from './summary.ts';
 
 const SYSTEMS = ['quartermaster', 'etcd3 Election', 'etcd3 + resign on SIGTERM', 'etcdctl elect'];
-/** As they came out; for the announcement only. */
+/** As they came out on a machine with little else to do; for the announcement only. */
 const SECONDS = { start: 15, round: 20, etcdctlRound: 66 };
 
 /** `ROUNDS` for each fault and system, `ETCDCTL_ROUNDS` of etcdctl; `JSON=1` prints one line of JSON instead of the table. */

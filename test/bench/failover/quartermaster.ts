@@ -15,7 +15,7 @@ import { SystemClock } from '../../../src/runtime/system-clock.ts';
 import { SystemRandomness } from '../../../src/runtime/system-randomness.ts';
 import type { Effect } from './effects.ts';
 import { machineMs } from './machine-time.ts';
-import type { Fault, System, Tell } from './system.ts';
+import type { Fault, System, Tell, TermEnded } from './system.ts';
 
 const CLUSTER = 'bench';
 const CLAIM_MS = 10;
@@ -83,7 +83,7 @@ export async function quartermaster(options: {
       if (machineMs() - lastDepositionMs < BETWEEN_DEPOSITIONS_MS) return Promise.resolve('distance');
       return whatIsMissing(resourceManagers);
     },
-    judgeEnd: async (epoch, fault) => {
+    termEnd: async (epoch, fault) => {
       if (fault !== 'sigterm') lastDepositionMs = machineMs();
       return howItEnded(options.endpoint, keys, epoch, fault);
     },
@@ -106,6 +106,7 @@ async function askWhetherItLeads(
 ): Promise<void> {
   while (!signal.aborted) {
     let leads = false;
+    const askedAtMs = machineMs();
     try {
       const { statusCode, body } = await request(`http://${address}/leaderz`, { dispatcher: agent, signal });
       leads = statusCode === 200;
@@ -113,7 +114,7 @@ async function askWhetherItLeads(
     } catch {
       // Nobody listens there at the moment.
     }
-    tell({ candidate, kind: leads ? 'leads' : 'follows', atMs: machineMs() });
+    tell({ candidate, kind: leads ? 'leads' : 'follows', atMs: machineMs(), askedAtMs });
     await pause(clock, CLAIM_MS, signal);
   }
 }
@@ -134,16 +135,16 @@ async function whatIsMissing(
   return 'a leader';
 }
 
-/** By the row that history has of the term; null when it ended as it should. */
+/** By the row that history has of the term: a leader that is killed or stopped should be deposed, not wait for its lease. */
 async function howItEnded(
   endpoint: StoreEndpoint,
   keys: ClusterKeys,
   epoch: bigint,
   fault: Fault,
-): Promise<string | null> {
+): Promise<TermEnded> {
   const row = await endpoint.range({ type: 'range', key: keys.historyRow(1, epoch) }, CALL_TIMEOUT_MS);
   const ended = parseHistoryRow(row.keyValues[0]?.value ?? '')?.ended;
-  if (ended === null || ended === undefined) return `history does not tell how the term of ${epoch} ended`;
-  if (fault === 'sigterm' ? ended.reason !== 'lost' : ended.reason === DEPOSED) return null;
-  return `the term of ${epoch} ended otherwise (${ended.reason}: ${ended.evidence})`;
+  if (ended === null || ended === undefined) return { how: 'history does not tell', asItShould: false };
+  const asItShould = fault === 'sigterm' ? ended.reason !== 'lost' : ended.reason === DEPOSED;
+  return { how: `${ended.reason}: ${ended.evidence}`, asItShould };
 }

@@ -55,10 +55,10 @@ function atOnce({ max, rounds }: Summary['overlapMs']): string {
 
 /** One line while it runs. */
 export function renderRound(round: Round): string {
-  const { system, fault, from, to, tookOverMs, overlapMs, remark } = round;
+  const { system, fault, from, to, tookOverMs, overlapMs, termEnded, remark } = round;
   const end = to === null ? 'nobody took over' : `${to} leads after ${duration(tookOverMs ?? undefined)}`;
   const overlap = overlapMs > 0 ? `; two leaders for ${duration(overlapMs)}` : '';
-  return `${fault} ${system}: ${from}, ${end}${overlap}${remark === null ? '' : ` [${remark}]`}`;
+  return `${fault} ${system}: ${from}, ${end}${overlap}${termEnded === null ? '' : ` (${termEnded})`}${remark === null ? '' : ` [${remark}]`}`;
 }
 
 function duration(ms: number | undefined): string {

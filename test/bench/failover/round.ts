@@ -2,7 +2,7 @@ import { claimsOf, overlapMs } from './claims.ts';
 import { effectsOfClaims, ordersOf, type Effect, type Orders } from './effects.ts';
 import type { Contest, Leader } from './contest.ts';
 import { machineMs } from './machine-time.ts';
-import type { Fault } from './system.ts';
+import type { Fault, TermEnded } from './system.ts';
 import { within } from './within.ts';
 
 /** What came of one fault. */
@@ -21,6 +21,8 @@ export interface Round {
   readonly firstEffectMs: number | null;
   /** What had effect since the signal, and how much of it was the old leader's after etcd showed the successor. */
   readonly effects: { readonly accepted: number; readonly late: number };
+  /** How the old leader's term ended, where that is written down. */
+  readonly termEnded: string | null;
   /** What was not as it should be. */
   readonly remark: string | null;
 }
@@ -50,6 +52,7 @@ export async function playRound(contest: Contest, fault: Fault, onSignal: () => 
   if (fault === 'pause') await wake(contest, old.candidate);
   const quiet = await within(QUIET_LIMIT_MS, () => !contest.claims(old.candidate));
   const { firstAtMs, accepted, late } = orders() ?? { firstAtMs: null, accepted: 0, late: 0 };
+  const ended = await system.termEnd(old.epoch, fault);
   return {
     system: system.name,
     fault,
@@ -60,12 +63,20 @@ export async function playRound(contest: Contest, fault: Fault, onSignal: () => 
     firstEffectMs: firstAtMs === null ? null : firstAtMs - startMs,
     effects: { accepted, late },
     overlapMs: overlapMs(claimsOf(contest.reports)),
-    remark: quiet ? await system.judgeEnd(old.epoch, fault) : `${old.candidate} still says that it leads`,
+    termEnded: ended?.how ?? null,
+    remark: remarkOn(old.candidate, quiet, ended),
   };
 }
 
 function effectsIn(contest: Contest, old: Leader, successorEpoch: bigint): readonly Effect[] {
   return contest.system.fences ? contest.effects : effectsOfClaims(contest.reports, old, successorEpoch);
+}
+
+function remarkOn(candidate: string, quiet: boolean, ended: TermEnded | null): string | null {
+  if (!quiet) return `${candidate} still says that it leads`;
+  return ended === null || ended.asItShould
+    ? null
+    : `fell back, the term ended otherwise than it should (${ended.how})`;
 }
 
 /** Null when nobody took over in time. */

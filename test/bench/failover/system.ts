@@ -12,6 +12,12 @@ export type Tell = (report: Report) => void;
 /** Takes an effect of a leader that somebody has accepted. */
 export type Took = (effect: Effect) => void;
 
+/** How a term ended, and whether after such a fault it should end like this. */
+export interface TermEnded {
+  readonly how: string;
+  readonly asItShould: boolean;
+}
+
 /** One way to elect a leader, with its candidates as processes of their own. */
 export interface System {
   /** As in the report; unique. */
@@ -33,6 +39,6 @@ export interface System {
   askForClaims(tell: Tell, signal: AbortSignal): void;
   /** What it lacks to take the next fault as it would in calm; null when nothing. */
   missing(): Promise<string | null>;
-  /** After a round: how the term that began at that revision ended if not as it should; null when it did. */
-  judgeEnd(epoch: bigint, fault: Fault): Promise<string | null>;
+  /** After a round: how the term that began at that revision ended; null where nobody writes it down. */
+  termEnd(epoch: bigint, fault: Fault): Promise<TermEnded | null>;
 }

@@ -42,6 +42,13 @@ describe('the claims of candidates', () => {
     });
   });
 
+  it('are not proven by an answer after a stop to a question before it, as by one to a later question', () => {
+    const stop: Report[] = reports('a leads@10', 'a stopped@20', 'a woken@100');
+    const answer = (askedAtMs: number): Report => ({ candidate: 'a', kind: 'leads', atMs: 101, askedAtMs });
+    expect(claimsOf([...stop, answer(19)])).to.have.length(1);
+    expect(claimsOf([...stop, answer(21)])).to.have.length(2);
+  });
+
   it('of a process that was started again begin with what it says, not with its start', () => {
     const claims = claimsOf(
       reports('a leads@10', 'a stopped@20', 'a started@30', 'a leads@90', 'a leads@95'),

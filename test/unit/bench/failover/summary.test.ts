@@ -16,6 +16,7 @@ function round(system: string, fault: Fault, tookOverMs: number | null, more: Pa
     firstEffectMs: tookOverMs,
     effects: { accepted: 5, late: 0 },
     overlapMs: 0,
+    termEnded: null,
     remark: null,
     ...more,
   };
