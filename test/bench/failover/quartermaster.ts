@@ -8,16 +8,17 @@ import { pause } from '../../../src/cli/pause.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
 import type { StoreEndpoint } from '../../../src/ha/coordination-store.ts';
 import { parseCandidate, parseHistoryRow } from '../../../src/ha/election-records.ts';
-import { DEPOSED } from '../../../src/ha/history.ts';
 import { ClusterKeys } from '../../../src/ha/keys.ts';
 import { overviewAnswer } from '../../../src/http/answers.ts';
 import { SystemClock } from '../../../src/runtime/system-clock.ts';
 import { SystemRandomness } from '../../../src/runtime/system-randomness.ts';
 import type { Effect } from './effects.ts';
 import { machineMs } from './machine-time.ts';
-import type { Fault, System, Tell, TermEnded } from './system.ts';
+import type { System, Tell } from './system.ts';
+import { termEndedBy } from './term-ended.ts';
 
 const CLUSTER = 'bench';
+const FIRST_GENERATION = 1;
 const CLAIM_MS = 10;
 /** A stopped process answers when it is woken; the answer is wanted. */
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -85,7 +86,9 @@ export async function quartermaster(options: {
     },
     termEnd: async (epoch, fault) => {
       if (fault !== 'sigterm') lastDepositionMs = machineMs();
-      return howItEnded(options.endpoint, keys, epoch, fault);
+      const key = keys.historyRow(FIRST_GENERATION, epoch);
+      const { keyValues } = await options.endpoint.range({ type: 'range', key }, CALL_TIMEOUT_MS);
+      return termEndedBy(parseHistoryRow(keyValues[0]?.value ?? '')?.ended ?? null, fault);
     },
   };
 }
@@ -133,18 +136,4 @@ async function whatIsMissing(
     return null;
   }
   return 'a leader';
-}
-
-/** By the row that history has of the term: a leader that is killed or stopped should be deposed, not wait for its lease. */
-async function howItEnded(
-  endpoint: StoreEndpoint,
-  keys: ClusterKeys,
-  epoch: bigint,
-  fault: Fault,
-): Promise<TermEnded> {
-  const row = await endpoint.range({ type: 'range', key: keys.historyRow(1, epoch) }, CALL_TIMEOUT_MS);
-  const ended = parseHistoryRow(row.keyValues[0]?.value ?? '')?.ended;
-  if (ended === null || ended === undefined) return { how: 'history does not tell', asItShould: false };
-  const asItShould = fault === 'sigterm' ? ended.reason !== 'lost' : ended.reason === DEPOSED;
-  return { how: `${ended.reason}: ${ended.evidence}`, asItShould };
 }

@@ -46,7 +46,18 @@ export function renderReport(summaries: readonly Summary[], rounds: readonly Rou
       ? []
       : [`${system}, ${fault} of ${from}, ${duration(tookOverMs ?? undefined)}: ${remark}`],
   );
-  return [formatTable(HEADINGS, rows), '', ...LEGEND, ...remarks].join('\n');
+  return [
+    formatTable(HEADINGS, rows),
+    '',
+    ...LEGEND,
+    '',
+    ...(remarks.length > 0 ? remarks : [allWell(rounds)]),
+  ].join('\n');
+}
+
+function allWell(rounds: readonly Round[]): string {
+  const terms = rounds.filter(({ termEnded }) => termEnded !== null).length;
+  return `All ${terms} terms of quartermaster ended as they should by its history: none waited for its lease.`;
 }
 
 function atOnce({ max, rounds }: Summary['overlapMs']): string {

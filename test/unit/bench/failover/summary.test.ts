@@ -78,6 +78,9 @@ describe('the summary of rounds', () => {
       '7.0 ms in 2',
       '2 of 17',
     ]);
+    const well = renderReport(summaries, [round('ours', 'crash', 5, { termEnded: 'deposed' }), ...ROUNDS]);
+    expect(well).to.contain('All 1 terms of quartermaster ended as they should');
+    expect(text).not.to.contain('ended as they should');
     expect(text).to.contain('ours, pause of x, 9.80 s: the lease ran out');
   });
 });
