@@ -27,6 +27,7 @@ export const PROBLEM_CODES = {
   SUSPENDED: { status: 503, retriable: true, title: 'Leadership is being checked' },
   UNAVAILABLE: { status: 503, retriable: true, title: 'The process is not ready or is going away' },
   NO_ANSWER: { status: 504, retriable: true, title: 'The other side did not answer in time' },
+  STORE_FULL: { status: 507, retriable: true, title: 'etcd is out of space' },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEM_CODES;

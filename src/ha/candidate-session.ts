@@ -153,7 +153,9 @@ export class CandidateSession {
     const sent = instant(clock);
     let outcome: KeepAliveOutcome;
     try {
-      const { ttlSeconds } = await endpoint.keepAlive(this.leaseId, timeoutMs);
+      // A silent endpoint must not use up the lease.
+      const limitMs = Math.min(timeoutMs, this.#setting.context.timing.etcdCallMs);
+      const { ttlSeconds } = await endpoint.keepAlive(this.leaseId, limitMs);
       this.#keepAliveFailedAt = null;
       outcome = { kind: 'kept', ttlMs: ttlSeconds * 1_000, sent };
     } catch (error) {
@@ -222,7 +224,8 @@ export class CandidateSession {
     const taskExecutors = this.#setting.reachableTaskExecutors();
     const epoch = head.createRevision;
     const fields = { head: head.candidate?.resourceManagerId, headEpoch: epoch, reason };
-    context.logger.log('warn', 'challenging the head of the line', fields);
+    // A full store is to blame, not the head; that has been said.
+    context.logger.log(context.space.full ? 'debug' : 'warn', 'challenging the head of the line', fields);
     const challenger = { own, leaseId: this.leaseId, resourceManagerId, taskExecutors };
     const outcome = await challengeHead(context, keys, challenger, { generation, head }, this.signal);
     if (outcome === null || this.signal.aborted) return;

@@ -75,7 +75,9 @@ export async function challengeHead(
     },
   );
   if (outcome.kind === 'abandoned') return null;
-  if (outcome.kind === 'refused') return { kind: 'failed' };
+  if (outcome.kind === 'refused') {
+    return { kind: outcome.error.kind === 'no-space' ? 'store-full' : 'failed' };
+  }
   const { succeeded, revision, results } = outcome.value;
   if (succeeded) return { kind: 'standing', createRevision: revision };
   const line = rangeOf(results, 1);

@@ -103,5 +103,6 @@ export async function deposeHead(
     { name: 'depose', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal },
   );
   if (outcome.kind === 'abandoned') return null;
+  if (outcome.kind === 'refused' && outcome.error.kind === 'no-space') return 'store-full';
   return outcome.kind === 'answered' && outcome.value.succeeded ? 'done' : 'refused';
 }

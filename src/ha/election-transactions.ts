@@ -172,7 +172,8 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
       { type: 'put', key: row, value: formatHistoryRow(historyOf(record)) },
       ...writeClosed(history.close),
       ...history.drop.map(({ key }): Operation => ({ type: 'delete', key })),
-      { type: 'delete', key: keys.challenge(generation, epoch) },
+      // Nobody stands ahead any more: whoever was asked before has gone or is deposed, and this is our answer.
+      { type: 'delete', key: keys.challenges, prefix: true },
       ...(deposed === undefined ? [] : removeDeposed(keys, deposed)),
     ],
     failure: [
@@ -224,7 +225,13 @@ export function depart(keys: ClusterKeys, departure: Departure): Transaction {
     success: [
       { type: 'delete', key },
       ...(handOver?.ahead ?? []).map((entry): Operation => ({ type: 'delete', key: entry.key })),
-      ...(ending.granted ? [{ type: 'delete', key: keys.leader } as const] : []),
+      ...(ending.granted
+        ? ([
+            { type: 'delete', key: keys.leader },
+            // To the head, which we are, or to those before it: nobody is left to answer.
+            { type: 'delete', key: keys.challenges, prefix: true },
+          ] as const)
+        : []),
       ...(row === null
         ? []
         : ([
@@ -233,7 +240,6 @@ export function depart(keys: ClusterKeys, departure: Departure): Transaction {
               key: keys.historyRow(row.generation, row.epoch),
               value: formatHistoryRow(row),
             },
-            { type: 'delete', key: keys.challenge(row.generation, row.epoch) },
           ] as const)),
     ],
     failure: [

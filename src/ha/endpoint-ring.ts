@@ -1,5 +1,7 @@
 import type { CoordinationStore, StoreEndpoint } from './coordination-store.ts';
 
+const RINGS = new WeakMap<CoordinationStore, EndpointRing>();
+
 /** The endpoints of a store in the order of the settings; remembers which one answered last. */
 export class EndpointRing {
   readonly #endpoints: CoordinationStore['endpoints'];
@@ -8,6 +10,13 @@ export class EndpointRing {
   constructor(store: CoordinationStore) {
     this.#endpoints = store.endpoints;
     this.#preferred = store.endpoints[0];
+  }
+
+  /** The one ring of that store: whoever calls it learns from all the others. */
+  static of(store: CoordinationStore): EndpointRing {
+    const ring = RINGS.get(store) ?? new EndpointRing(store);
+    RINGS.set(store, ring);
+    return ring;
   }
 
   get size(): number {

@@ -10,6 +10,8 @@ export class ClusterKeys {
   readonly taskExecutors: string;
   readonly challenges: string;
   readonly history: string;
+  /** Never put: a put of it in a branch that is not taken shows whether the store has space. */
+  readonly space: string;
 
   constructor(cluster: string) {
     this.root = `/quartermaster/${cluster}/`;
@@ -20,6 +22,7 @@ export class ClusterKeys {
     this.taskExecutors = `${this.root}task-executors/`;
     this.challenges = `${this.root}challenge/`;
     this.history = `${this.root}history/`;
+    this.space = `${this.root}space`;
   }
 
   candidate(leaseId: bigint): string {

@@ -3,6 +3,7 @@ import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
+import type { Problem } from '../core/problem.ts';
 import type { Compare, Operation, OperationResult } from './coordination-store.ts';
 
 /** One resource manager in line for leadership, in the order of its create revision. */
@@ -65,11 +66,13 @@ export interface GuardedWrite {
 /**
  * What became of a guarded write. `refused`: one of `alsoIf` did not hold, or an earlier copy committed: the
  * records read tell which. `deposed`: the own candidate key is gone, so it never was and never will be done
- * unless an earlier copy was. `abandoned`: the term ended before there was a definite answer.
+ * unless an earlier copy was. `full`: the store had no space for it; an earlier copy
+ * may have committed all the same, or may later. `abandoned`: the term ended before there was a definite answer.
  */
 export type GuardedOutcome =
   | { readonly kind: 'committed'; readonly revision: bigint; readonly results: readonly OperationResult[] }
   | { readonly kind: 'refused'; readonly revision: bigint; readonly results: readonly OperationResult[] }
+  | { readonly kind: 'full' }
   | { readonly kind: 'deposed' }
   | { readonly kind: 'abandoned' };
 
@@ -127,6 +130,10 @@ export interface LeaderElectionService {
   /** Whether this is the session of the confirmed term, revoked or not being the question. */
   hasLeadership(leaderSessionId: LeaderSessionId): boolean;
   readonly view: ElectionView;
+  /** Whether the store is known to refuse writes for want of space: then nobody can be confirmed. */
+  readonly storeFull: boolean;
+  /** Why leadership had better not be given away now, as nobody could be confirmed; null when it may. Never rejects. */
+  whyNotResign(): Promise<Problem | null>;
   /**
    * Takes what the contender sees of the other candidates, the only ground besides a challenge on which one of
    * them is deposed before its lease has run out. Without `watching` first, silence means nothing.

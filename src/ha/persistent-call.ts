@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type CoordinationStore, StoreError, type StoreEndpoint } from './coordination-store.ts';
 import { EndpointRing } from './endpoint-ring.ts';
+import { StoreSpace } from './store-space.ts';
 
 /** What every call to the store needs; shared by all of one process, so that they learn from each other. */
 export interface StoreContext {
@@ -11,6 +12,7 @@ export interface StoreContext {
   readonly clock: Clock;
   readonly timing: Timing;
   readonly logger: Logger;
+  readonly space: StoreSpace;
 }
 
 export function storeContext(
@@ -19,7 +21,7 @@ export function storeContext(
   timing: Timing,
   logger: Logger,
 ): StoreContext {
-  return { ring: new EndpointRing(store), clock, timing, logger };
+  return { ring: EndpointRing.of(store), clock, timing, logger, space: new StoreSpace(logger) };
 }
 
 /** This moment on both clocks. */
@@ -87,13 +89,7 @@ class PersistentCall<T> {
     this.#last = endpoint;
     this.#copies += 1;
     const sent = instant(clock);
-    this.#timer?.cancel();
-    const { etcdResendMs, etcdCallMs } = timing;
-    const pauseMs = this.#copies < PATIENT_COPIES ? etcdResendMs : Math.max(etcdResendMs, etcdCallMs / 2);
-    this.#timer = clock.schedule(pauseMs, () => {
-      this.#refusals = 0;
-      this.#send();
-    });
+    this.#sendAgainAfter(this.#copies < PATIENT_COPIES ? timing.etcdResendMs : this.#patientMs);
     this.#call(endpoint).then(
       (value) => {
         if (this.#done) return;
@@ -104,15 +100,31 @@ class PersistentCall<T> {
     );
   }
 
+  get #patientMs(): number {
+    const { etcdResendMs, etcdCallMs } = this.#context.timing;
+    return Math.max(etcdResendMs, etcdCallMs / 2);
+  }
+
+  #sendAgainAfter(pauseMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#context.clock.schedule(pauseMs, () => {
+      this.#refusals = 0;
+      this.#send();
+    });
+  }
+
   #failed(endpoint: StoreEndpoint, error: unknown): void {
     if (this.#done) return;
     const failure =
       error instanceof StoreError
         ? error
         : new StoreError('unknown-outcome', String(error), { cause: error });
+    if (failure.kind === 'no-space') this.#context.space.refused();
     if ((this.#options.final ?? NEVER)(failure)) {
       return this.#finish({ kind: 'refused', error: failure, copies: this.#copies });
     }
+    // The others would say the same, and nothing changes before an operator has seen to it.
+    if (failure.kind === 'no-space') return this.#sendAgainAfter(this.#patientMs);
     if (this.#copies % COPIES_TO_WARN === 0) {
       const fields = { call: this.#options.name, endpoint: endpoint.name, error: failure.message };
       this.#context.logger.log('warn', 'etcd does not answer', { ...fields, copies: this.#copies });

@@ -1,6 +1,8 @@
 import { QuartermasterError } from '../core/problem.ts';
-import { type CoordinationStore, type KeyValue, type RangeResult, StoreError } from './coordination-store.ts';
+import type { KeyValue, RangeResult } from './coordination-store.ts';
 import type { ClusterKeys } from './keys.ts';
+import type { StoreContext } from './persistent-call.ts';
+import { readRange } from './read-range.ts';
 
 /** At most `limit` terms, after the one that an earlier page's `next` names; the newest ones first when it is null. */
 export interface HistoryQuery {
@@ -32,7 +34,7 @@ const ROW_NAME = /^(\d{10})-(\d{19})$/;
 
 /** Reads a page of history, linearizably; rejects with `INVALID` when no page named `after`, with `UNAVAILABLE` when no endpoint answers within a second. */
 export async function readHistory(
-  store: CoordinationStore,
+  context: StoreContext,
   keys: ClusterKeys,
   { limit, after }: HistoryQuery,
   signal?: AbortSignal,
@@ -40,7 +42,7 @@ export async function readHistory(
   if (after !== null && !ROW_NAME.test(after)) throw noSuchPage();
   const all: KeyValue[] = [];
   for (let more = true; more; ) {
-    const page = await readPage(store, keys, all.at(-1)?.key, signal);
+    const page = await readPage(context, keys, all.at(-1)?.key, signal);
     all.push(...page.keyValues);
     more = page.more && page.keyValues.length > 0;
   }
@@ -60,25 +62,15 @@ function noSuchPage(): QuartermasterError {
   return new QuartermasterError({ code: 'INVALID', detail: 'There is no such page of history.', fields });
 }
 
-async function readPage(
-  store: CoordinationStore,
+function readPage(
+  context: StoreContext,
   keys: ClusterKeys,
   after: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<RangeResult> {
-  const range = { type: 'range', key: keys.history, prefix: true, limit: PAGE_ROWS } as const;
-  let failure: StoreError | null = null;
-  for (const endpoint of store.endpoints) {
-    signal?.throwIfAborted();
-    try {
-      return await endpoint.range(after === undefined ? range : { ...range, after }, CALL_MS);
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      failure = error;
-    }
-  }
-  const detail = `The store did not answer: ${failure?.message ?? 'no endpoint'}`;
-  throw new QuartermasterError({ code: 'UNAVAILABLE', detail }, { cause: failure });
+  const all = { type: 'range', key: keys.history, prefix: true, limit: PAGE_ROWS } as const;
+  const range = after === undefined ? all : { ...all, after };
+  return readRange(context, { name: 'read history', range, limitMs: CALL_MS, signal });
 }
 
 function toTerm(name: string, { value, createRevision, modRevision }: KeyValue): KeptTerm[] {

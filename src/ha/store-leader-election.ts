@@ -5,7 +5,7 @@ import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
-import { QuartermasterError } from '../core/problem.ts';
+import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type { Timer } from '../runtime/clock.ts';
 import type { Randomness } from '../runtime/randomness.ts';
 import { CandidateSession, type CandidateSetting } from './candidate-session.ts';
@@ -24,6 +24,9 @@ import type {
 } from './leader-election.ts';
 import { type GenerationKnowledge, GenerationOrder } from './new-generation.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+import { performInSession } from './session-effects.ts';
+import { SpaceWatch } from './space-watch.ts';
+import { STORE_FULL } from './store-space.ts';
 import { StoreLeadership, type TermOwner } from './store-leadership.ts';
 
 /** Who stands for election. */
@@ -41,23 +44,6 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Effects that are the business of one candidacy's dealings with the store. */
-type SessionEffect = Extract<
-  ElectionEffect,
-  {
-    readonly type:
-      | 'grantLease'
-      | 'putCandidateKey'
-      | 'keepAlive'
-      | 'putChallenge'
-      | 'readChallenge'
-      | 'depose'
-      | 'confirm'
-      | 'sendCheck'
-      | 'release';
-  }
->;
-
 const RETRY_MS = 1_000;
 
 /**
@@ -71,6 +57,7 @@ export class StoreLeaderElection implements LeaderElectionService {
   readonly #setting: CandidateSetting;
   readonly #machine: ElectionMachine;
   readonly #observer: ElectionObserver;
+  readonly #spaceWatch: SpaceWatch;
   readonly #tasks: (() => void)[] = [];
   /** Ends what goes on after a candidacy: departures, and the creation of the identity. */
   readonly #life = new AbortController();
@@ -105,6 +92,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       onState: (state) => this.#observed(state),
       onDoubt: () => this.#dispatch({ type: 'storeDoubted' }),
     });
+    this.#spaceWatch = new SpaceWatch(context, keys);
     this.#setting = {
       context,
       keys,
@@ -122,6 +110,21 @@ export class StoreLeaderElection implements LeaderElectionService {
     return this.#view;
   }
 
+  get storeFull(): boolean {
+    return this.#context.space.full;
+  }
+
+  async whyNotResign(): Promise<Problem | null> {
+    switch (await this.#spaceWatch.look()) {
+      case 'free':
+        return null;
+      case 'full':
+        return STORE_FULL;
+      case 'unknown':
+        return { code: 'UNAVAILABLE', detail: 'etcd does not answer, so nobody could be confirmed.' };
+    }
+  }
+
   start(contender: LeaderContender): void {
     if (this.#contender !== null) throw new Error('a leader election is started once');
     this.#contender = contender;
@@ -130,6 +133,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       this.#enqueue(() => this.#tell((told) => told.viewChanged(this.#view)));
     });
     this.#dispatch({ type: 'start' });
+    this.#spaceWatch.start();
   }
 
   confirmLeaderSessionId(leaderSessionId: LeaderSessionId): void {
@@ -300,43 +304,11 @@ export class StoreLeaderElection implements LeaderElectionService {
       case 'log':
         return this.#context.logger.log(effect.level, effect.event, effect.fields);
       default:
-        if (this.#session?.number === effect.candidacy) this.#performInSession(this.#session, effect);
-    }
-  }
-
-  #performInSession(session: CandidateSession, effect: SessionEffect): void {
-    switch (effect.type) {
-      case 'grantLease':
-        void session.grantLease();
-        return;
-      case 'putCandidateKey':
-        void session.putKey();
-        return;
-      case 'keepAlive':
-        void session.keepAlive(effect.timeoutMs);
-        return;
-      case 'confirm':
-        void session.confirm(effect);
-        return;
-      case 'putChallenge':
-        void session.challenge(effect);
-        return;
-      case 'readChallenge':
-        void session.readChallenge(effect);
-        return;
-      case 'depose':
-        void session.depose(effect);
-        return;
-      case 'sendCheck':
-        void session.check(effect);
-        return;
-      case 'release': {
-        const { request } = effect.ending;
-        void session.release(effect.ending, this.#life.signal, (done) => {
-          if (done && request !== null) this.#settle(request, (waiting) => waiting.resolve());
+        if (this.#session?.number !== effect.candidacy) return;
+        performInSession(this.#session, effect, {
+          signal: this.#life.signal,
+          onDone: (request) => this.#settle(request, (waiting) => waiting.resolve()),
         });
-        return;
-      }
     }
   }
 
@@ -376,6 +348,7 @@ export class StoreLeaderElection implements LeaderElectionService {
   #end(): void {
     this.#stopped = true;
     this.#observer.stop();
+    this.#spaceWatch.stop();
     this.#life.abort();
     const detail = 'It is not known whether the resignation was carried out; the lease has run out.';
     for (const request of this.#resignations.keys()) {

@@ -57,9 +57,10 @@ export class StoreLeadership implements Leadership {
       const outcome = await sendUntilAnswered(
         this.#context,
         (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
-        { name: 'guarded write', signal: this.#session.signal },
+        { name: 'guarded write', final: ({ kind }) => kind === 'no-space', signal: this.#session.signal },
       );
-      if (outcome.kind !== 'answered' || !this.current) break;
+      if (outcome.kind === 'abandoned' || !this.current) break;
+      if (outcome.kind === 'refused') return { kind: 'full' };
       const { succeeded, revision, results } = outcome.value;
       if (succeeded) {
         if (deletes(write)) this.#written(revision);

@@ -123,6 +123,7 @@ export const overviewAnswer = named(
     }),
     pendingRequests: count,
     jobMasters: count,
+    storeFull: z.boolean().default(false),
     recovery: z
       .object({
         silentTaskExecutors: count,

@@ -1,4 +1,5 @@
 import { QuartermasterError } from '../core/problem.ts';
+import { nobodyLeads } from '../resourcemanager/leader-watch.ts';
 import type { LeaderView, Subscription } from '../resourcemanager/operator-view.ts';
 import { leaderAnswer, noLeaderData } from './answers.ts';
 import type { OperatorContext } from './operator-context.ts';
@@ -17,8 +18,11 @@ export function leaderRoutes({ view, streams }: OperatorContext): Route[] {
       handle: ({ response }) => {
         const leader = view.leader();
         if (leader === null) {
-          const detail = view.status().contradiction ?? 'Nobody leads at the moment.';
-          throw new QuartermasterError({ code: 'NO_LEADER', detail });
+          const { contradiction, storeFull } = view.status();
+          throw new QuartermasterError({
+            code: 'NO_LEADER',
+            detail: contradiction ?? nobodyLeads(storeFull),
+          });
         }
         sendJson(response, 200, leaderFields(leader));
       },

@@ -1,3 +1,4 @@
+import { nobodyLeads } from '../resourcemanager/leader-watch.ts';
 import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type {
   ResourceManagerOperations,
@@ -32,9 +33,9 @@ export function leads(status: ResourceManagerStatus): boolean {
 /** What a resource manager that does not lead answers, with the leader's place when it is known. */
 export function notLeading(view: ResourceManagerView): Problem {
   const leader = view.leader();
-  const { resourceManagerId, contradiction } = view.status();
+  const { resourceManagerId, contradiction, storeFull } = view.status();
   if (leader === null || leader.resourceManagerId === resourceManagerId) {
-    return { code: 'NO_LEADER', detail: contradiction ?? 'Nobody leads at the moment.' };
+    return { code: 'NO_LEADER', detail: contradiction ?? nobodyLeads(storeFull) };
   }
   return {
     code: 'NOT_LEADER',

@@ -300,7 +300,8 @@ export class LeaderRegistration {
     if (outcome.ok) return this.#acknowledged(asked, outcome.reply);
     const { problem } = outcome;
     const { environment, listener } = this.#options;
-    environment.logger.log('debug', 'registration-refused', { code: problem.code, detail: problem.detail });
+    const level = problem.code === 'STORE_FULL' ? 'warn' : 'debug';
+    environment.logger.log(level, 'registration-refused', { code: problem.code, detail: problem.detail });
     if (problem.code === 'SUPERSEDED') return listener.onSuperseded(problem);
     if (isFinal(problem)) listener.onRefused(problem);
     this.#registerLater();

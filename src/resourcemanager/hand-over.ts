@@ -1,5 +1,5 @@
 import type { ResourceManagerId } from '../core/ids.ts';
-import type { Problem } from '../core/problem.ts';
+import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type { LeaderElectionService } from '../ha/leader-election.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Term } from './term.ts';
@@ -45,8 +45,10 @@ export class HandOver {
     }
   }
 
-  /** Resigns, to the one named or to whoever is next. Rejects when that is refused: then nothing has changed. */
+  /** Resigns, to the one named or to whoever is next. Rejects when that is refused, or nobody could be confirmed: then nothing has changed. */
   async resign(reason: string, to: ResourceManagerId | null): Promise<void> {
+    const problem = await this.#around.election.whyNotResign();
+    if (problem !== null) throw new QuartermasterError(problem);
     await this.finishWork();
     try {
       await this.#around.election.resign(to === null ? { reason } : { reason, to });

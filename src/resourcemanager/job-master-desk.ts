@@ -3,8 +3,10 @@ import { compareOrders } from '../core/taskexecutor/job-orders.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
 import type { RegistrationOrder } from '../core/messages/primitives.ts';
 import type { Problem } from '../core/problem.ts';
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type JobMasterRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
 
@@ -33,6 +35,8 @@ export class JobMasterDesk {
   readonly #driver: SlotManagerDriver;
   readonly #entries = new Map<JobId, JobMasterEntry>();
   readonly #leaving = new Set<JobId>();
+  /** Gone, with records that etcd had no space to remove: deletions are fenced by a put. */
+  readonly #owed = new OwedRemovals<JobId>();
 
   constructor(context: TermContext, keeper: RecordKeeper<JobId, JobMasterRecord>, driver: SlotManagerDriver) {
     this.#context = context;
@@ -102,11 +106,13 @@ export class JobMasterDesk {
     answer: Answer<{ order: RegistrationOrder }>,
   ): void {
     if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+    if (outcome.kind === 'full') return answer.fail(STORE_FULL);
     if (outcome.kind === 'refused') {
       this.#context.note('warn', 'failure', 'job-master-superseded', { jobId, jobMasterId });
       return answer.fail(outcome.problem);
     }
     if (!this.#context.mayServe()) return answer.fail(SUSPENDED);
+    this.#owed.cancel(jobId);
     const generation = outcome.now.record?.generation ?? this.#context.token.generation;
     const order = { generation, revision: outcome.now.modRevision };
     const connection = this.#context.connections.jobMaster(jobId, jobMasterId);
@@ -192,7 +198,13 @@ export class JobMasterDesk {
   }
 
   /** Deletes the record, then ends its requests. `isMeant` is asked when earlier changes of the record are done. */
-  #remove(jobId: JobId, isMeant: () => boolean, reason: string, answer: Answer<Record<string, never>>): void {
+  #remove(
+    jobId: JobId,
+    isMeant: () => boolean,
+    reason: string,
+    answer: Answer<Record<string, never>>,
+    silent = false,
+  ): void {
     let meant = false;
     this.#leaving.add(jobId);
     this.#keeper.change(
@@ -204,6 +216,9 @@ export class JobMasterDesk {
       (outcome) => {
         this.#leaving.delete(jobId);
         if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+        // The silent are tried again at the next sweep; who has said goodbye is gone, record or not.
+        if (outcome.kind === 'full' && silent) return;
+        if (outcome.kind === 'full') this.#owed.add(jobId, this.#keeper.get(jobId).modRevision);
         const entry = this.#entries.get(jobId);
         if (meant && entry !== undefined) this.#gone(entry, reason);
         answer.respond({});
@@ -219,6 +234,7 @@ export class JobMasterDesk {
 
   /** Finds those that have been silent for longer than their leases; nobody while `mayFail` is false. */
   sweep(mayFail: boolean, listeningSinceMs: number): void {
+    this.#owed.pay(this.#keeper);
     if (!mayFail) return;
     const { clock, timing } = this.#context;
     const nowMs = clock.monotonicMs();
@@ -229,7 +245,7 @@ export class JobMasterDesk {
       if (this.#leaving.has(jobId)) continue;
       const isStillSilent = (): boolean =>
         this.#entries.get(jobId) === entry && entry.lastHeardMs === lastHeardMs;
-      this.#remove(jobId, isStillSilent, 'silent for longer than its leases last', NOBODY);
+      this.#remove(jobId, isStillSilent, 'silent for longer than its leases last', NOBODY, true);
     }
   }
 }

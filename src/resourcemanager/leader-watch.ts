@@ -1,7 +1,13 @@
 import type { Problem } from '../core/problem.ts';
 import type { ElectionView, Leadership } from '../ha/leader-election.ts';
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { ResourceManagerOptions } from './resource-manager-options.ts';
 import type { LeaderView, Subscription } from './operator-view.ts';
+
+/** What whoever asks for the leader is told when there is none, and why there will be none when that is known. */
+export function nobodyLeads(storeFull: boolean): string {
+  return storeFull ? `Nobody leads, and ${STORE_FULL.detail}` : 'Nobody leads at the moment.';
+}
 
 /** The confirmed leader as this process knows it, and whoever wants to know of each change. */
 export class LeaderWatch {
@@ -24,10 +30,9 @@ export class LeaderWatch {
   }
 
   /** `whenNone` is the code where nobody leads: operators are told `NO_LEADER`, workers just to look elsewhere. */
-  notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER'): Problem {
+  notLeader(whenNone: 'NOT_LEADER' | 'NO_LEADER', storeFull: boolean): Problem {
     if (this.#leader === null) {
-      const detail = this.#contradiction ?? 'Nobody leads at the moment.';
-      return { code: whenNone, detail, leader: null };
+      return { code: whenNone, detail: this.#contradiction ?? nobodyLeads(storeFull), leader: null };
     }
     const { resourceManagerId, address } = this.#leader;
     return {

@@ -41,6 +41,8 @@ export interface ResourceManagerStatus {
   /** Of its own confirmed term; null when it has none. */
   readonly leaderSessionId: LeaderSessionId | null;
   readonly epoch: bigint | null;
+  /** Whether etcd is known to refuse writes for want of space: nobody can register or be confirmed. */
+  readonly storeFull: boolean;
 }
 
 /** The confirmed leader, as `/v1/leader` shows it. */
@@ -72,6 +74,8 @@ export interface OverviewView {
   readonly slots: SlotCounts;
   readonly pendingRequests: number;
   readonly jobMasters: number;
+  /** Whether etcd refuses writes for want of space: nobody can register, and nobody could take over. */
+  readonly storeFull: boolean;
   /** Non-null while the books are not complete after a take-over. */
   readonly recovery: {
     readonly silentTaskExecutors: number;

@@ -178,7 +178,7 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
   }
 
   #notLeader(): Problem {
-    return this.#around.leaderWatch.notLeader('NO_LEADER');
+    return this.#around.leaderWatch.notLeader('NO_LEADER', this.status().storeFull);
   }
 
   #overview(term: Term): OverviewView {
@@ -197,6 +197,7 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
       slots: slotManager.slotCounts(),
       pendingRequests: slotManager.pendingRequests(),
       jobMasters: term.jobMasters.size,
+      storeFull: status.storeFull,
       recovery:
         recovery === null
           ? null

@@ -176,11 +176,13 @@ export class Reception {
     }
   }
 
-  /** `serving` only from the confirmed leader that may serve in this very turn. */
+  /**
+   * `serving` only from the confirmed leader that may serve in this very turn. One that hands over takes nothing
+   * new, for a bounded time, but leads: to call it suspended would have it challenged on its way out.
+   */
   #pong(term: Term | null): { state: 'serving' | 'suspended' | 'standby'; epoch: bigint | null } {
     if (term === null) return { state: 'standby', epoch: null };
-    const serves = term.mayServe() && this.#options.refusal() === null;
-    return { state: serves ? 'serving' : 'suspended', epoch: term.token.epoch };
+    return { state: term.mayServe() ? 'serving' : 'suspended', epoch: term.token.epoch };
   }
 }
 

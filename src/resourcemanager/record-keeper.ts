@@ -17,10 +17,11 @@ export type Decision<R> =
   | { readonly kind: 'keep' }
   | { readonly kind: 'refuse'; readonly problem: Problem };
 
-/** `done`: known to be in etcd. `over`: the term has ended first; nobody may be told that it is done. */
+/** `done`: known to be in etcd. `full`: etcd has no space for it, deletions included: they are fenced by a put. `over`: the term has ended first; nobody may be told that it is done. */
 export type ChangeOutcome<R> =
   | { readonly kind: 'done'; readonly before: Held<R>; readonly now: Held<R>; readonly written: boolean }
   | { readonly kind: 'refused'; readonly problem: Problem }
+  | { readonly kind: 'full' }
   | { readonly kind: 'over' };
 
 interface Change<R> {
@@ -94,7 +95,7 @@ export class RecordKeeper<Id extends string, R> {
   }
 
   #written(id: Id, change: Change<R>, before: Held<R>, record: R | null, result: KeyChangeResult): void {
-    if (result.kind === 'over') return this.#finish(id, change, { kind: 'over' });
+    if (result.kind === 'over' || result.kind === 'full') return this.#finish(id, change, result);
     if (result.kind === 'conflict') {
       this.#set(id, result.keyValue === null ? NOTHING : this.#read(result.keyValue));
       return this.#apply(id, change);

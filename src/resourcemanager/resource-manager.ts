@@ -3,6 +3,7 @@ import type { ClusterView, LeaderInfo } from '../core/messages/handshake.ts';
 import type { Problem } from '../core/problem.ts';
 import { createSlotManager } from '../core/slotmanager/create-slot-manager.ts';
 import { ClusterKeys } from '../ha/keys.ts';
+import { storeContext } from '../ha/persistent-call.ts';
 import { readHistory } from '../ha/read-history.ts';
 import type {
   ElectionView,
@@ -78,6 +79,7 @@ export class ResourceManager implements LeaderContender {
     } as const;
     this.#handshake = { clock, randomness, prover, identity };
     this.#events = new EventLog(clock);
+    const reading = storeContext(options.highAvailability.store, clock, options.timing, this.#logger);
     this.#leaderWatch = new LeaderWatch({ resourceManagerId, address });
     this.#broadcast = new Broadcast({
       resourceManagerId,
@@ -115,7 +117,7 @@ export class ResourceManager implements LeaderContender {
       status: () => this.#status(),
       term: () => this.#term,
       goingAway: () => this.#goingAway(),
-      readHistory: (page) => readHistory(options.highAvailability.store, this.#keys, page),
+      readHistory: (page) => readHistory(reading, this.#keys, page),
       resign: (reason, to) => this.#handOver.resign(reason, to),
       post: (event) => this.#mailbox.post(event),
     });
@@ -331,7 +333,8 @@ export class ResourceManager implements LeaderContender {
 
   /** Why this process takes no request of a worker; null when it leads and does. */
   #refusal(): Problem | null {
-    if (this.#term === null) return this.#goingAway() ?? this.#leaderWatch.notLeader('NOT_LEADER');
+    if (this.#term === null)
+      return this.#goingAway() ?? this.#leaderWatch.notLeader('NOT_LEADER', this.#election.storeFull);
     const { refusal } = this.#handOver;
     return refusal === null ? null : (this.#goingAway() ?? refusal);
   }
@@ -354,6 +357,7 @@ export class ResourceManager implements LeaderContender {
       contradiction: this.#leaderWatch.contradiction,
       leaderSessionId: this.leaderSessionId,
       epoch: this.#term?.token.epoch ?? null,
+      storeFull: this.#election.storeFull,
     };
   }
 

@@ -1,8 +1,10 @@
 import type { InstanceId, ResourceId } from '../core/ids.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
 import type { Problem } from '../core/problem.ts';
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type TaskExecutorRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
 
@@ -48,6 +50,8 @@ export class TaskExecutorDesk {
   readonly #registering = new Set<InstanceId>();
   readonly #entries = new Map<ResourceId, TaskExecutorEntry>();
   readonly #leaving = new Set<ResourceId>();
+  /** Gone, with records that etcd had no space to remove: deletions are fenced by a put. */
+  readonly #owed = new OwedRemovals<ResourceId>();
 
   constructor(
     context: TermContext,
@@ -140,11 +144,13 @@ export class TaskExecutorDesk {
     const { resourceId, instanceId, address, provider, report } = body;
     const names = { resourceId, instanceId };
     if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+    if (outcome.kind === 'full') return answer.fail(STORE_FULL);
     if (outcome.kind === 'refused') {
       this.#context.note('error', 'failure', 'task-executor-id-used-twice', names);
       return answer.fail(outcome.problem);
     }
     if (!this.#context.mayServe()) return answer.fail(SUSPENDED);
+    this.#owed.cancel(resourceId);
     this.#replace(body);
     const { clock, connections } = this.#context;
     const connection = connections.taskExecutor(resourceId, instanceId);
@@ -238,7 +244,7 @@ export class TaskExecutorDesk {
     isMeant: () => boolean,
     reason: string,
     answer: Answer<Record<string, never>>,
-    leasesMayRun = false,
+    silent: { readonly leasesMayRun: boolean } | null = null,
   ): void {
     let meant = false;
     this.#leaving.add(resourceId);
@@ -247,12 +253,15 @@ export class TaskExecutorDesk {
       ({ record }) => {
         meant = isMeant();
         if (!meant) return { kind: 'keep' };
-        if (!leasesMayRun || record === null) return { kind: 'delete' };
+        if (silent?.leasesMayRun !== true || record === null) return { kind: 'delete' };
         return { kind: 'put', record: { ...record, gone: true, ...writer(this.#context.token) } };
       },
       (outcome) => {
         this.#leaving.delete(resourceId);
         if (outcome.kind === 'over') return answer.fail(TERM_OVER);
+        // The silent are tried again at the next sweep; who has said goodbye is gone, record or not.
+        if (outcome.kind === 'full' && silent !== null) return;
+        if (outcome.kind === 'full') this.#owed.add(resourceId, this.#keeper.get(resourceId).modRevision);
         if (meant && this.#entries.has(resourceId)) this.#gone(resourceId, reason);
         answer.respond({});
       },
@@ -271,6 +280,7 @@ export class TaskExecutorDesk {
    * is declared failed, nor is anybody whose slots job masters still report as held.
    */
   sweep(mayFail: boolean, listeningSinceMs: number, leasesElsewhere: () => LeasesElsewhere): void {
+    this.#owed.pay(this.#keeper);
     const { clock, timing, connections } = this.#context;
     const nowMs = clock.monotonicMs();
     let leases: LeasesElsewhere | null = null;
@@ -292,7 +302,9 @@ export class TaskExecutorDesk {
       const mayRun = entry.state === 'expected' || leases.possible.has(resourceId);
       const isStillSilent = (): boolean =>
         this.#entries.get(resourceId) === entry && entry.lastHeardMs === lastHeardMs;
-      this.#remove(resourceId, isStillSilent, 'silent for too long', NOBODY, mayRun);
+      this.#remove(resourceId, isStillSilent, 'silent for too long', NOBODY, {
+        leasesMayRun: mayRun,
+      });
     }
     if (leases !== null) this.#forgetOldest();
   }

@@ -3,6 +3,7 @@ import type { ClusterId, JobId, ResourceId } from '../core/ids.ts';
 import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
 import type { Timing } from '../core/timing.ts';
 import type { CoordinationStore, KeyValue } from '../ha/coordination-store.ts';
+import { storeContext } from '../ha/persistent-call.ts';
 import type { ClusterKeys } from '../ha/keys.ts';
 import type { Leadership } from '../ha/leader-election.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -82,6 +83,8 @@ export class Term implements TermContext {
   #lastSweepMs: number;
   #listeningSinceMs: number;
   #ended = false;
+  /** Ends what is being read. */
+  readonly #life = new AbortController();
 
   constructor(options: TermOptions) {
     const { leadership, keys } = options;
@@ -211,6 +214,7 @@ export class Term implements TermContext {
   end(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#life.abort();
     this.#sweepTimer?.cancel();
     this.driver.end();
     this.#writer.end();
@@ -233,14 +237,12 @@ export class Term implements TermContext {
   async #takeOver(): Promise<void> {
     const { store, clock, timing, keys } = this.#options;
     const startMs = clock.monotonicMs();
+    const reading = storeContext(store, clock, timing, this.logger);
     const read = (prefix: string, onKey: (name: string, keyValue: KeyValue) => void): Promise<boolean> =>
       readFolder({
-        store,
-        clock,
-        timing,
-        logger: this.logger,
+        context: reading,
         prefix,
-        isOver: () => this.#ended,
+        signal: this.#life.signal,
         onPage: (keyValues) =>
           this.post(() => {
             for (const keyValue of keyValues) onKey(keyValue.key.slice(prefix.length), keyValue);

@@ -1,3 +1,4 @@
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { AllocationId, ResourceId } from '../core/ids.ts';
 import type { SlotManagerEffect } from '../core/slotmanager/slot-manager-events.ts';
 import type { RecordKeeper } from './record-keeper.ts';
@@ -128,6 +129,8 @@ export class WorkerControl {
         if (outcome.kind === 'done') this.#tell({ type: 'recorded', resourceId });
         else if (outcome.kind === 'refused') {
           this.#tell({ type: 'failed', resourceId, detail: outcome.problem.detail });
+        } else if (outcome.kind === 'full') {
+          this.#tell({ type: 'failed', resourceId, detail: STORE_FULL.detail });
         }
       },
     );

@@ -126,7 +126,8 @@ export class LeaderSession {
     const { clock, randomness, logger, post, onSuperseded } = this.#options;
     if (problem.code === 'SUPERSEDED') return onSuperseded(new QuartermasterError(problem));
     const { retriable } = PROBLEM_CODES[problem.code];
-    logger.log(retriable ? 'debug' : 'error', 'registration-refused', {
+    const level = problem.code === 'STORE_FULL' ? 'warn' : retriable ? 'debug' : 'error';
+    logger.log(level, 'registration-refused', {
       resourceManagerId: session.link.resourceManagerId,
       token: formatToken(session.token),
       code: problem.code,

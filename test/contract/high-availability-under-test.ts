@@ -5,6 +5,7 @@ import type { CoordinationStore, KeyValue } from '../../src/ha/coordination-stor
 import { type HistoryRow, parseHistoryRow } from '../../src/ha/election-records.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import type { LeaderElectionService } from '../../src/ha/leader-election.ts';
+import { storeContext, type StoreContext } from '../../src/ha/persistent-call.ts';
 import type {
   HighAvailabilityOptions,
   StoreHighAvailabilityServices,
@@ -109,6 +110,11 @@ export class ElectionScene {
 
   answer<T>(call: Promise<T>): Promise<T> {
     return this.#under.answer(call);
+  }
+
+  /** What reads go through that need no leadership. */
+  storeContext({ services, logger }: Participant): StoreContext {
+    return storeContext(services.store, this.#under.clock, this.#under.timing, logger);
   }
 
   async range(key: string, prefix = false): Promise<readonly KeyValue[]> {

@@ -256,16 +256,16 @@ export function describeHighAvailability(
       await scene.untilLeads(second);
       await scene.answer(second.election.resign({ reason: 'two' }));
       await scene.untilLeads(third);
-      const { store } = third.services;
-      const page = await scene.answer(readHistory(store, scene.keys, { limit: 2, after: null }));
+      const reading = scene.storeContext(third);
+      const page = await scene.answer(readHistory(reading, scene.keys, { limit: 2, after: null }));
       expect(page.rows.map(({ record }) => record['resourceManagerId'])).to.deep.equal(['rm-3', 'rm-2']);
       expect(page.rows[0]!.modRevision).to.equal(page.rows[0]!.createRevision);
       expect(page.rows[1]!.modRevision > page.rows[1]!.createRevision).to.equal(true);
-      const rest = await scene.answer(readHistory(store, scene.keys, { limit: 2, after: page.next }));
+      const rest = await scene.answer(readHistory(reading, scene.keys, { limit: 2, after: page.next }));
       expect(rest.rows.map(({ record }) => record['resourceManagerId'])).to.deep.equal(['rm-1']);
       expect(rest.next).to.equal(null);
       const problem = await scene.answer(
-        readHistory(store, scene.keys, { limit: 2, after: 'zzz' }).catch((error: unknown) => error),
+        readHistory(reading, scene.keys, { limit: 2, after: 'zzz' }).catch((error: unknown) => error),
       );
       expect(problem, 'a page that there is not').to.have.property('code', 'INVALID');
     });

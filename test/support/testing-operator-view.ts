@@ -81,6 +81,7 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
       contradiction: this.contradiction,
       leaderSessionId: null,
       epoch: null,
+      storeFull: false,
     };
   }
 
@@ -144,6 +145,7 @@ export class TestingOperatorView implements ResourceManagerView, ResourceManager
       slots: { total: 4, free: 3, requested: 0, allocated: 1, quarantined: 0, unknown: 0 },
       pendingRequests: 0,
       jobMasters: 1,
+      storeFull: false,
       recovery: { silentTaskExecutors: 1, expectedTaskExecutors: 2, braked: false, remainingMs: 1_500 },
     };
   }

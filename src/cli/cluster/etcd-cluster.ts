@@ -18,6 +18,8 @@ export interface EtcdClusterOptions {
   /** etcd's own defaults are 100 and 1,000 ms; 20 and 200 are fit for members on one machine. */
   readonly heartbeatIntervalMs?: number;
   readonly electionTimeoutMs?: number;
+  /** More flags of etcd for every member, without their dashes. */
+  readonly extraFlags?: Readonly<Record<string, string | number>>;
   /** How long to wait for the whole cluster to answer; 20 s at first. */
   readonly startTimeoutMs?: number;
   readonly clock?: Clock;
@@ -148,5 +150,6 @@ function flagsOf(
     logger: 'zap',
     'log-level': 'warn',
     'log-outputs': 'stderr',
+    ...options.extraFlags,
   };
 }

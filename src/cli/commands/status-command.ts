@@ -39,7 +39,7 @@ export function statusCommand(context: CommandContext): Command {
   });
 }
 
-function summary({ leader, state, standbys, slots, pendingRequests, recovery }: Overview): string {
+function summary({ leader, state, standbys, slots, pendingRequests, storeFull, recovery }: Overview): string {
   const { total, ...states } = slots;
   const parts = Object.entries(states)
     .filter(([name, count]) => count > 0 || name === 'free' || name === 'allocated')
@@ -54,6 +54,7 @@ function summary({ leader, state, standbys, slots, pendingRequests, recovery }: 
     ['Slots', `${total} in all: ${parts.join(', ')}`],
     ['Waiting', `${pendingRequests} requests`],
   ];
+  if (storeFull) rows.push(['etcd', 'full: nobody can register, and nobody could take over; see doctor']);
   if (recovery !== null) rows.push(['Recovery', recoveryText(recovery)]);
   return rows.map(([name = '', text = '']) => `${name.padEnd(9)}${text}`).join('\n');
 }

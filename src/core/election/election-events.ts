@@ -63,10 +63,11 @@ export type ChallengePutOutcome =
   | { readonly kind: 'standing'; readonly createRevision: bigint }
   /** The head, or we, are not in line any more. */
   | { readonly kind: 'gone' }
+  | { readonly kind: 'store-full' }
   | { readonly kind: 'failed' };
 
-/** `refused`: something in the guard did not hold any more. `limited`: too many depositions of late. */
-export type DepositionOutcome = 'done' | 'refused' | 'limited';
+/** `refused`: something in the guard did not hold any more. `limited`: too many depositions of late. `store-full`: nothing was done. */
+export type DepositionOutcome = 'done' | 'refused' | 'limited' | 'store-full';
 
 export type KeepAliveOutcome =
   | { readonly kind: 'kept'; readonly ttlMs: number; readonly sent: Instant }

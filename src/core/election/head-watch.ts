@@ -99,6 +99,11 @@ export class HeadWatch {
     if (!this.#putting || this.#head?.createRevision !== epoch) return;
     this.#putting = false;
     this.#putNotBeforeMs = nowMs + this.#settings.etcdResendMs;
+    if (outcome.kind === 'store-full') {
+      // Nobody can be confirmed now, the head in line no more than we.
+      this.doubtEtcd(nowMs);
+      this.#putNotBeforeMs = nowMs + this.#settings.challengeWaitMs;
+    }
     if (outcome.kind !== 'standing') return;
     this.#challenge = {
       createRevision: outcome.createRevision,

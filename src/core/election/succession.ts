@@ -87,8 +87,9 @@ export class Succession {
         return this.#headWatch.challengeRead(event.createRevision, event.standing, nowMs);
       case 'deposed': {
         const { etcdResendMs, retryMs } = this.#settings;
+        const again = event.outcome === 'done' || event.outcome === 'refused';
         this.#deposing = false;
-        this.#deposeNotBeforeMs = nowMs + (event.outcome === 'limited' ? retryMs : etcdResendMs);
+        this.#deposeNotBeforeMs = nowMs + (again ? etcdResendMs : retryMs);
         return;
       }
     }

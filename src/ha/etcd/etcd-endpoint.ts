@@ -23,7 +23,7 @@ import {
 } from '../store-request.ts';
 import { decodeKeyValue, decodeTransaction, encodeRange, encodeTransaction } from './etcd-encoding.ts';
 import { toStoreError, toWatchEnd } from './etcd-errors.ts';
-import type { EtcdLogin } from './etcd-login.ts';
+import { type EtcdLogin, isStaleToken } from './etcd-login.ts';
 import { closeStream, EtcdWatch } from './etcd-watch.ts';
 
 /** How much sooner than our own timer gRPC gives up, so that its better explanation of the failure arrives. */
@@ -168,10 +168,17 @@ export class EtcdEndpoint implements StoreEndpoint {
         if (settled) throw new StoreError('not-sent', 'given up before it was sent');
         return send({ deadline, ...authorization }, onGiveUp);
       };
-      dispatch().then(
-        (value) => settle() && resolve(value),
-        (error: unknown) => giveUp(toStoreError(error)),
-      );
+      // Refused for its token alone, it was not sent, and a leader's check can wait for a login, but not for its next turn.
+      const dispatchAgain = (error: unknown): Promise<T> => {
+        if (settled || !isStaleToken(error)) throw error;
+        return dispatch();
+      };
+      dispatch()
+        .catch(dispatchAgain)
+        .then(
+          (value) => settle() && resolve(value),
+          (error: unknown) => giveUp(toStoreError(error)),
+        );
     });
   }
 }

@@ -12,7 +12,13 @@ export interface EtcdCredentials {
 
 const LOGIN_TIMEOUT_MS = 1_000;
 /** What etcd says of a token that it has forgotten, or that is older than its set of users. */
+const STALE = 'etcdserver: the token is stale';
 const STALE_TOKEN = /invalid auth token|revision of auth store is old/;
+
+/** Whether a call was refused for its token alone, which is forgotten by then: the next login gets another. */
+export function isStaleToken(error: unknown): boolean {
+  return error instanceof Error && error.message.includes(STALE);
+}
 
 /**
  * The token of one user at one member. etcd3's own login opens a connection for each token, with back-offs of up
@@ -68,7 +74,7 @@ export class EtcdLogin {
               if (!STALE_TOKEN.test(status.details)) return pass(status);
               this.#forget(pending);
               // In other words than etcd's, which would make etcd3 repeat the call at once, again and again.
-              pass({ ...status, details: 'etcdserver: the token is stale' });
+              pass({ ...status, details: STALE });
             },
           });
         },

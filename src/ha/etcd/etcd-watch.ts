@@ -4,7 +4,7 @@ import type { KeyRange, Watch, WatchEnd, WatchListener } from '../coordination-s
 import { requireLeader } from './etcd-client.ts';
 import { decodeEvent, encodeKeyRange } from './etcd-encoding.ts';
 import { toWatchEnd } from './etcd-errors.ts';
-import type { EtcdLogin } from './etcd-login.ts';
+import { type EtcdLogin, isStaleToken } from './etcd-login.ts';
 
 const OPENING_TIMEOUT_MS = 2_000;
 
@@ -37,10 +37,15 @@ export class EtcdWatch implements Watch {
     );
     try {
       // A stale token makes a stream hang or be refused, a call is told so; and the member needs a quorum for it.
-      await client.kv.range(
-        { ...encodeKeyRange(range), count_only: true },
-        { deadline: this.#clock.wallMs() + OPENING_TIMEOUT_MS, ...(await login.authorization()) },
-      );
+      const ask = async (): Promise<unknown> =>
+        client.kv.range(
+          { ...encodeKeyRange(range), count_only: true },
+          { deadline: this.#clock.wallMs() + OPENING_TIMEOUT_MS, ...(await login.authorization()) },
+        );
+      await ask().catch((error: unknown) => {
+        if (this.#ended || !isStaleToken(error)) throw error;
+        return ask();
+      });
       const { interceptors = [] } = await login.authorization();
       if (this.#ended) return;
       const stream = await client.watchClient.watch({ interceptors: [requireLeader, ...interceptors] });

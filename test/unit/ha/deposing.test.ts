@@ -114,6 +114,27 @@ describe('the deposition over the store', () => {
     expect(clock.monotonicMs() - before).to.be.greaterThan(2_000);
   });
 
+  it('leaves no challenge behind when the head that was asked leaves without a confirm, or is gone', async () => {
+    const { scene, clock } = simulated;
+    const challenge = (of: bigint): Promise<void> =>
+      scene.put(scene.keys.challenge(1, of), JSON.stringify({ resourceManagerId: 'rm-3', taskExecutors: 0 }));
+    const standing = async (): Promise<number> => (await scene.range(scene.keys.challenges, true)).length;
+    second.contender.confirms = false;
+    await scene.answer(leader.election.resign({ reason: 'a test' }));
+    await scene.until('the second heads the line', () => second.contender.grants.length === 1);
+    await challenge((await scene.line())[0]!.createRevision);
+    await scene.answer(second.services.close());
+    await scene.until('it has left', async () => (await scene.line()).length === 2);
+    await takesOver(third);
+    expect(await standing()).to.equal(0);
+    await challenge(third.contender.leadership!.token.epoch - 1n);
+    simulated.etcd.block('rm-3');
+    await clock.advance(100);
+    seeCrash(leader, third);
+    await scene.until('the first leads again', () => leader.contender.leadership !== null);
+    expect(await standing(), 'an old one goes with the next confirm').to.equal(0);
+  });
+
   describe('of a silent head', () => {
     beforeEach(() => {
       for (const by of [second, third]) see(by, { type: 'watching' });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { problemOf } from '../../support/problem-of.ts';
 import { candidate } from '../../support/testing-leader-election.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 
@@ -60,6 +61,25 @@ describe('what a resource manager tells the election of its peers', () => {
     await bench.clock.advance(30_000);
     const told = new Set(bench.election.sightings.map(({ type }) => type));
     expect([...told]).to.deep.equal(['broken']);
+  });
+
+  it('is said to serve while it hands over, so that nobody challenges it', async () => {
+    const { bench } = pair();
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    const job = await bench.jobMaster('job-1');
+    await job.register(token);
+    // A grant that is never answered: work under way.
+    taskExecutor.worker.onRequest = () => {};
+    await job.requestSlots(token, ['a-1']);
+    await bench.clock.advance(10);
+    void bench.resourceManager.view.stepDown({ to: null, reason: 'a test' });
+    await bench.clock.advance(200);
+    expect(bench.election.resignations, 'what is under way comes to its end first').to.deep.equal([]);
+    const pong = await job.worker.call('ping', {});
+    expect(pong).to.deep.equal({ state: 'serving', epoch: token.epoch });
+    expect((await problemOf(job.requestSlots(token, ['a-2']))).code).to.equal('SUSPENDED');
   });
 
   it('counts the task executors that have introduced themselves, on a standby too', async () => {

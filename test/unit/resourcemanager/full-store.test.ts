@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { problemOf } from '../../support/problem-of.ts';
+import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
+import { driven } from '../../support/testing-worker.ts';
+
+describe('a leader whose store is full', () => {
+  let bench: ResourceManagerBench;
+
+  const setFull = (full: boolean): void => {
+    bench.etcd.state.noSpace = full;
+  };
+
+  beforeEach(() => {
+    bench = new ResourceManagerBench();
+  });
+
+  it('refuses a registration at once, and takes it when there is space', async () => {
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    const job = await bench.jobMaster('job-1');
+    setFull(true);
+    expect(await problemOf(taskExecutor.register(token))).to.include({ code: 'STORE_FULL' });
+    expect(await problemOf(job.register(token))).to.include({ code: 'STORE_FULL' });
+    expect((await bench.resourceManager.view.overview()).taskExecutors).to.equal(0);
+    setFull(false);
+    await taskExecutor.register(token);
+    await job.register(token);
+    expect(bench.taskExecutorRecord('te-1')).not.to.equal(null);
+  });
+
+  it('takes a registration that changes nothing, after a break of the connection', async () => {
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    setFull(true);
+    await taskExecutor.register(token);
+  });
+
+  it('lets a worker go at once, and removes its record when there is space', async () => {
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    setFull(true);
+    await driven(bench.clock, bench.resourceManager.view.forgetTaskExecutor(taskExecutor.resourceId));
+    expect((await bench.resourceManager.view.overview()).slots.total).to.equal(0);
+    await bench.clock.advance(10_000);
+    expect(bench.taskExecutorRecord('te-1')).not.to.equal(null);
+    setFull(false);
+    await bench.clock.advance(2_000);
+    expect(bench.taskExecutorRecord('te-1')).to.equal(null);
+  });
+
+  it('keeps the record of one that has come back before there was space', async () => {
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    setFull(true);
+    await driven(bench.clock, bench.resourceManager.view.forgetTaskExecutor(taskExecutor.resourceId));
+    await taskExecutor.register(token);
+    setFull(false);
+    await bench.clock.advance(5_000);
+    expect(bench.taskExecutorRecord('te-1')).not.to.equal(null);
+    expect((await bench.resourceManager.view.overview()).slots.total).to.equal(1);
+  });
+
+  it('does not step down, and says why', async () => {
+    const { token } = bench.election.lead();
+    bench.election.storeFull = true;
+    const { view } = bench.resourceManager;
+    expect(await problemOf(view.stepDown({ to: null, reason: 'a test' }))).to.include({ code: 'STORE_FULL' });
+    expect(bench.resourceManager.leaderSessionId).to.equal(token.leaderSessionId);
+    expect((await view.overview()).storeFull).to.equal(true);
+  });
+
+  it('is said to be why nobody leads', async () => {
+    bench.election.storeFull = true;
+    const problem = await problemOf(bench.resourceManager.view.overview());
+    expect(problem.code).to.equal('NO_LEADER');
+    expect(problem.detail).to.include('etcd is full');
+  });
+});
