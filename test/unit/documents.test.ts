@@ -17,6 +17,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'src/core/messages/README.md',
   'test/simulation/README.md',
+  'test/exhaustive/README.md',
 ];
 
 function read(path: string): string {
