@@ -4,6 +4,8 @@ import { QuartermasterError } from '../../core/problem.ts';
 import type { CommandContext } from '../command-context.ts';
 import { runDrill } from '../drill/drill.ts';
 import { judgeDrill } from '../drill/judge-drill.ts';
+import { openReport } from '../drill/report/open-report.ts';
+import { renderReport } from '../drill/report/render-report.ts';
 import { drillJson, renderDrill, roundLine } from '../drill/render-drill.ts';
 import { SCENARIO_NAMES, SCENARIOS, type ScenarioName } from '../drill/scenarios.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -24,6 +26,7 @@ export function drillCommand(context: CommandContext): Command {
       'drill kill-leader',
       'drill pause-leader --rounds 20',
       'drill kill-leader --rounds 200 --json > drill.json',
+      'drill step-down --rounds 20 --report drill.html',
       'drill all --rounds 3',
     ],
     notes: [
@@ -52,6 +55,8 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
   const etcdMembers = values.drillEtcdMembers === '3' ? 3 : 1;
   const scenarios = scenariosOf(name, etcdMembers);
   if (values.drillKeep !== undefined) checkKept(values.drillKeep);
+  // Before anything runs: a report that cannot be written is said now, not after the drill.
+  const writeReport = values.drillReport === undefined ? null : openReport(values.drillReport);
   const ofRounds = values.drillRounds * scenarios.length;
   const say = (line: string): void =>
     context.warn(`${new Date(context.clock.wallMs()).toISOString().slice(11, 23)}  ${line}`);
@@ -77,6 +82,7 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
         say(roundLine(round, ofRounds));
       },
     });
+    writeReport?.(renderReport(report));
     context.print(json ? drillJson(report) : renderDrill(report));
     if (Object.values(report.guarantees).includes('broken')) context.exit(EXIT_CODES.guaranteeViolated);
   } catch (error) {

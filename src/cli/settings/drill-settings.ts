@@ -37,6 +37,12 @@ export const DRILL_SETTINGS = {
     description: 'keep journals, state and logs there (default: temporary, removed at the end)',
     schema: path.optional(),
   },
+  drillReport: {
+    flag: 'report',
+    placeholder: 'FILE',
+    description: 'write the report as one HTML page there, with a picture of each round',
+    schema: path.optional(),
+  },
   logLevel: LOG_SETTINGS.logLevel,
   ...TIMING_SETTINGS,
 } as const satisfies Record<string, Setting>;

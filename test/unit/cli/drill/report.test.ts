@@ -1,7 +1,12 @@
 import { expect } from 'chai';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { formatMs, linearTicks, logTicks } from '../../../../src/cli/drill/report/figures.ts';
+import { openReport } from '../../../../src/cli/drill/report/open-report.ts';
 import { renderReport } from '../../../../src/cli/drill/report/render-report.ts';
 import type { DrillReport, DrillRound } from '../../../../src/core/drill/drill-evidence.ts';
+import { QuartermasterError } from '../../../../src/core/problem.ts';
 import { sampleReport } from '../../../support/sample-drill-report.ts';
 
 const matches = (text: string, pattern: RegExp): string[] =>
@@ -125,5 +130,29 @@ describe('the figures of the report', () => {
     expect(linearTicks(61)).to.deep.equal([0, 20, 40, 60]);
     expect(logTicks(7, 120)).to.deep.equal([10, 20, 50, 100]);
     expect(logTicks(0.5, 20_000)).to.deep.equal([1, 10, 100, 1_000, 10_000]);
+  });
+});
+
+describe('the file of the report', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'qm-report-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('keeps what was in it until there is a report, and is then that alone', () => {
+    const file = join(folder, 'drill.html');
+    writeFileSync(file, 'an earlier and longer report');
+    const write = openReport(file);
+    expect(readFileSync(file, 'utf8')).to.equal('an earlier and longer report');
+    write('new');
+    expect(readFileSync(file, 'utf8')).to.equal('new');
+  });
+
+  it('is refused before the drill when it cannot be written', () => {
+    expect(() => openReport(join(folder, 'none', 'drill.html'))).to.throw(
+      QuartermasterError,
+      'cannot be written',
+    );
   });
 });
