@@ -263,7 +263,8 @@ export class CandidateSession {
     const at = new Date(context.clock.wallMs()).toISOString();
     const { reason, evidence } = ending;
     const ended = { at, reason, evidence, by: resourceManagerId };
-    const row = this.#confirmed && this.#record !== null ? { ...historyOf(this.#record), ended } : null;
+    const ours = this.#confirmed && ending.granted;
+    const row = ours && this.#record !== null ? { ...historyOf(this.#record), ended } : null;
     const departure = { key: this.key, ending, row, handOver: ending.handOver };
     onDeparted(await leaveLine(context, keys, departure, signal));
     await revokeLease(context, this.leaseId, signal);

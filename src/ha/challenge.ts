@@ -30,7 +30,10 @@ export function askerReaches({ value }: Pick<KeyValue, 'value'>): number {
   }
 }
 
-/** Puts a challenge to that very head, only if none stands; else reads the one there is. */
+/**
+ * Puts a challenge to that very head, only if none stands; else reads the one there is. Nobody comes ahead of a head,
+ * but in an etcd that was restored those who had gone are back.
+ */
 export function putChallenge(
   keys: ClusterKeys,
   challenger: Challenger,
@@ -43,6 +46,13 @@ export function putChallenge(
     compare: [
       stands(own),
       stands({ key: head.key, createRevision: head.createRevision }),
+      {
+        key: keys.election,
+        prefix: true,
+        target: 'create',
+        result: '>',
+        operand: head.createRevision - 1n,
+      },
       { key, target: 'create', result: '==', operand: 0n },
     ],
     success: [

@@ -87,6 +87,7 @@ export class DevRun {
       env: { ...process.env, ETCDCTL_API: '3' },
       encoding: 'utf8',
       timeout: 10_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
 

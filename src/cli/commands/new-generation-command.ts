@@ -136,7 +136,9 @@ function describePlan({
       ? 'No worker that is connected knows its cluster.'
       : `${contradictingWorkers} of ${informedWorkers} workers that know their cluster contradict that.`;
   return [
-    contradiction ?? 'Nothing calls for a new generation: etcd is believed.',
+    contradiction === null
+      ? 'Nothing calls for a new generation: etcd is believed.'
+      : `etcd was wiped or restored: ${contradiction}.`,
     `etcd holds ${stands}. ${workers}`,
     `It would write cluster id ${identity.clusterId}, generation ${identity.generation}, and remove the leader's`,
     'record and the head of the line. Claimed leases go on; the next leader is confirmed under the new generation.',

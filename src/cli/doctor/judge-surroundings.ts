@@ -16,7 +16,7 @@ export function judgeSurroundings({ endpoints, resourceManagers, ownLagMs }: Mea
 }
 
 function judgeResourceManager(measured: ResourceManagerMeasurement, ownLagMs: number): Finding[] {
-  const { address, failure, livez } = measured;
+  const { address, failure, contradiction, livez } = measured;
   if (failure !== null) {
     return [
       {
@@ -26,6 +26,18 @@ function judgeResourceManager(measured: ResourceManagerMeasurement, ownLagMs: nu
         finding: `It does not answer: ${failure}`,
         cost: 'one standby less that could take over',
         change: 'start it, or name the resource managers that there are',
+      },
+    ];
+  }
+  if (contradiction !== null) {
+    return [
+      {
+        severity: 'critical',
+        code: 'etcd-contradicted',
+        subject: address,
+        finding: `It takes etcd for wiped or restored: ${contradiction}.`,
+        cost: 'it confirms nothing and leads never; leases that are claimed go on',
+        change: 'see which data etcd should hold, then `quartermaster new-generation`',
       },
     ];
   }

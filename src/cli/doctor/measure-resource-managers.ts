@@ -1,4 +1,5 @@
 import type { HttpProbe } from './http-probe.ts';
+import { generationPlanAnswer } from '../../http/answers.ts';
 import { latencyOf } from './latency.ts';
 import type { ResourceManagerMeasurement } from './measurements.ts';
 
@@ -18,5 +19,16 @@ export async function measureResourceManager(
     if (last.failure === null) durationsMs.push(last.durationMs);
   }
   const { failure, clockOffset } = last;
-  return { address, failure, livez: latencyOf(durationsMs), clockOffset };
+  const plan = failure === null ? await probe(`http://${address}/v1/new-generation`) : null;
+  const contradiction = plan === null ? null : contradictionIn(plan.body);
+  return { address, failure, contradiction, livez: latencyOf(durationsMs), clockOffset };
+}
+
+/** Null, too, for whatever cannot be read: an older version knows no such route. */
+function contradictionIn(body: string): string | null {
+  try {
+    return generationPlanAnswer.safeParse(JSON.parse(body)).data?.contradiction ?? null;
+  } catch {
+    return null;
+  }
 }

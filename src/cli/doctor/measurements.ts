@@ -39,6 +39,8 @@ export interface EndpointMeasurement {
 export interface ResourceManagerMeasurement {
   readonly address: string;
   readonly failure: string | null;
+  /** Why it confirms nothing although etcd answers: etcd lost its data; null when it does not say so. */
+  readonly contradiction: string | null;
   /** Of `/livez`, which its event loop answers. */
   readonly livez: Latency | null;
   readonly clockOffset: ClockOffset | null;

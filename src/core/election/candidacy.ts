@@ -207,7 +207,7 @@ export class Candidacy {
     if (this.#phase === 'ending' || this.#phase === 'over') return;
     const { granted } = this;
     // A record that stands may be that of the one ahead; ours, if there is one, goes with the lease.
-    const headed = granted && !this.#confirmation.overSomebody;
+    const headed = granted && !this.#confirmation.overSomebody && cause.inLostEtcd !== true;
     const opened = this.#phase !== 'opening';
     this.#phase = opened ? 'ending' : 'over';
     this.#term = null;

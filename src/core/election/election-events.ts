@@ -181,6 +181,8 @@ export interface EndCause {
   readonly evidence: string;
   /** Somebody asked for it, so it is no cause for worry. */
   readonly asked?: boolean;
+  /** etcd is not the one in which it led: neither record nor row there are of its term. */
+  readonly inLostEtcd?: boolean;
   readonly request?: number;
   readonly handOver?: HandOver;
 }
@@ -192,7 +194,7 @@ export interface Ending {
   readonly evidence: string;
   /** Null when the put of the key has not been answered. */
   readonly createRevision: bigint | null;
-  /** Whether leadership had been granted, so that a record may stand that is ours. */
+  /** Whether leadership had been granted, so that a record and a row may stand that are ours. */
   readonly granted: boolean;
   /** The request to resign that ended it. */
   readonly request: number | null;

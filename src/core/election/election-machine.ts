@@ -188,7 +188,7 @@ export class ElectionMachine {
         if (before !== null) return;
         const event = 'etcd was wiped or restored: nothing is confirmed until a new generation is declared';
         out.push({ type: 'log', level: 'error', event, fields: { why: verdict.why } });
-        const cause = { reason: 'etcd was wiped or restored', evidence: verdict.why };
+        const cause = { reason: 'etcd was wiped or restored', evidence: verdict.why, inLostEtcd: true };
         return this.#candidacy?.end(cause, now, out);
       }
       case 'unknown':

@@ -224,6 +224,15 @@ describe('a deposition', () => {
       expect(value(challenge())).to.equal(undefined);
     });
 
+    it('is not put to one that has somebody ahead, as in an etcd that was restored', () => {
+      const behind = { key: own.key, createRevision: own.createRevision };
+      const another = { key: keys.candidate(99n), createRevision: put(keys.candidate(99n)) };
+      const challenge = putChallenge(keys, { ...challenger(), own: another }, 1, behind);
+      expect(transact(challenge).succeeded).to.equal(false);
+      remove(head.key);
+      expect(transact(challenge).succeeded).to.equal(true);
+    });
+
     it('counts nothing where its value cannot be read', () => {
       for (const text of ['', 'x', '[]', '{"taskExecutors":-1,"resourceManagerId":"a"}', '{}']) {
         expect(askerReaches({ value: text }), text).to.equal(0);

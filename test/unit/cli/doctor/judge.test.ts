@@ -154,11 +154,16 @@ describe('the judgement of the doctor', () => {
 
   it('finds resource managers that are silent or stall, but does not blame them for a busy doctor', () => {
     const resourceManager = (part: object): Partial<Measurements> => ({
-      resourceManagers: [{ address: 'rm:7070', failure: null, livez: FAST, clockOffset: null, ...part }],
+      resourceManagers: [
+        { address: 'rm:7070', failure: null, contradiction: null, livez: FAST, clockOffset: null, ...part },
+      ],
     });
     expect(found(resourceManager({}))).to.deep.equal([]);
     expect(found(resourceManager({ failure: 'refused', livez: null }))).to.deep.equal([
       'warning resource-manager-fails',
+    ]);
+    expect(found(resourceManager({ contradiction: 'its revision fell' }))).to.deep.equal([
+      'critical etcd-contradicted',
     ]);
     expect(found(resourceManager({ livez: slow(150) }))).to.deep.equal(['warning slow-loop']);
     expect(found(resourceManager({ livez: slow(600) }))).to.deep.equal(['critical slow-loop']);

@@ -154,6 +154,12 @@ describe('an etcd that was wiped or restored', () => {
       expect(rig.machine.contradiction).to.equal('its revision fell from 900 to 70');
     });
 
+    it('is left without a word on a term that it may know nothing of', () => {
+      rig.lead();
+      rig.observe([rig.own()], 100n, CLUSTER, fall);
+      expect(rig.last('release').ending).to.include({ granted: false, createRevision: rig.epoch });
+    });
+
     it('is believed again under a new generation', () => {
       rig.lead();
       rig.observe([rig.own()], 100n, CLUSTER, fall);
