@@ -68,7 +68,7 @@ export function describeHighAvailability(
       ]);
       for (const { key, value, lease } of line) {
         expect(key).to.equal(scene.keys.candidate(lease));
-        expect(JSON.parse(value)).to.have.keys('resourceManagerId', 'address', 'bootNonce', 'version');
+        expect(JSON.parse(value)).to.include.keys('resourceManagerId', 'address', 'bootNonce', 'version');
       }
     });
 
