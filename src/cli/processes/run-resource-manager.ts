@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { NAME_PATTERN, type BootNonce, type ResourceManagerId } from '../../core/ids.ts';
 import { anySlotMatching, profileMatching } from '../../core/slotmanager/slot-matching.ts';
+import type { Timing } from '../../core/timing.ts';
 import { StoreHighAvailabilityServices } from '../../ha/store-high-availability-services.ts';
 import { EventStreams } from '../../http/event-stream.ts';
 import { createOperatorApp } from '../../http/operator-app.ts';
@@ -9,8 +10,10 @@ import { limitServer } from '../../http/server-limits.ts';
 import { ResourceManager } from '../../resourcemanager/resource-manager.ts';
 import { WebSocketAcceptor } from '../../rpc/websocket/web-socket-acceptor.ts';
 import { WebSocketDialer } from '../../rpc/websocket/web-socket-dialer.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import type { CommandContext } from '../command-context.ts';
 import { etcdStore } from '../etcd-store.ts';
+import { rehearseFailover } from '../rehearsal/failover-rehearsal.ts';
 import { aborted } from '../pause.ts';
 import { proverOf } from '../settings/network-rules.ts';
 import type { ResourceManagerValues } from '../settings/resource-manager-settings.ts';
@@ -78,12 +81,24 @@ export async function runResourceManager(
   limitServer(server);
   failWithListener(server, interruption, onFatal);
   manager.start();
+  void rehearse(context, timing, logger, interruption);
   await aborted(interruption);
   await manager.stop(`told to end by ${String(interruption.reason)}`);
   streams.close();
   acceptor.close('the resource manager ends');
   await stopListening(server);
   await highAvailability.close();
+}
+
+/** While this process is a standby that waits. */
+async function rehearse(
+  { clock, randomness }: CommandContext,
+  timing: Timing,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const result = await rehearseFailover({ clock, randomness, timing, signal });
+  logger.log('debug', 'failover-rehearsed', { ...result });
 }
 
 /** Peers take a refused connection for a death: a process without its listener must not go on. */
