@@ -1,3 +1,5 @@
+import type { PersistedPart } from '../core/taskexecutor/task-executor-events.ts';
+
 interface Waiting<Effect> {
   readonly effect: Effect;
   /** The version of the state that must be durable before the effect. */
@@ -7,6 +9,8 @@ interface Waiting<Effect> {
 export interface DurableOutboxOptions<Effect> {
   /** Makes the present state durable; null where there is nowhere to keep it. */
   readonly save: (() => Promise<void>) | null;
+  /** Whether the effect speaks of the state, but may go before a token that was adopted is durable. */
+  readonly maySurpassToken: (effect: Effect) => boolean;
   /** Carries one effect out; called in order. */
   readonly run: (effect: Effect) => void;
   /** Runs the continuation as an event of the endpoint. */
@@ -23,6 +27,8 @@ export class DurableOutbox<Effect> {
   readonly #options: DurableOutboxOptions<Effect>;
   #waiting: Waiting<Effect>[] = [];
   #changed = 0;
+  /** The last change of more than the token. */
+  #stateChanged = 0;
   #saved = 0;
   #saving = false;
   #closed = false;
@@ -36,11 +42,15 @@ export class DurableOutbox<Effect> {
     return this.#waiting.length;
   }
 
-  /** Takes the effects of one event; `changed` when the event changed what must be durable before they run. */
-  push(effects: readonly Effect[], changed: boolean): void {
+  /** Takes the effects of one event; `write` is what it changed that must be durable before they run, if anything. */
+  push(effects: readonly Effect[], write: PersistedPart | null): void {
     if (this.#closed) return;
-    if (changed && this.#options.save !== null) this.#changed += 1;
-    for (const effect of effects) this.#waiting.push({ effect, version: this.#changed });
+    if (write !== null && this.#options.save !== null) this.#changed += 1;
+    if (write === 'state') this.#stateChanged = this.#changed;
+    for (const effect of effects) {
+      const version = this.#options.maySurpassToken(effect) ? this.#stateChanged : this.#changed;
+      this.#waiting.push({ effect, version });
+    }
     this.#flush();
     this.#save();
   }
@@ -52,8 +62,8 @@ export class DurableOutbox<Effect> {
   }
 
   #flush(): void {
-    const due = this.#waiting.findIndex(({ version }) => version > this.#saved);
-    const ready = this.#waiting.splice(0, due === -1 ? this.#waiting.length : due);
+    const ready = this.#waiting.filter(({ version }) => version <= this.#saved);
+    if (ready.length > 0) this.#waiting = this.#waiting.filter(({ version }) => version > this.#saved);
     for (const { effect } of ready) if (!this.#closed) this.#options.run(effect);
   }
 

@@ -183,6 +183,8 @@ export class TaskExecutor {
     this.#outbox = new DurableOutbox<TaskExecutorEffect>({
       save: open === null ? null : () => open.save(book.state()),
       run: (effect) => this.#perform(effect),
+      // Should this process die before the token is written: no leader below it can acknowledge the next process.
+      maySurpassToken: (effect) => effect.type === 'register',
       post: (continuation) =>
         this.#mailbox.post(() => {
           continuation();
@@ -226,8 +228,8 @@ export class TaskExecutor {
   /** Lets the effects out behind the write that they need, and sets the clock for the next end of a lease. */
   #carryOut(effects: readonly TaskExecutorEffect[]): void {
     const [first] = effects;
-    const mustSave = first?.type === 'persist';
-    this.#outbox?.push(mustSave ? effects.slice(1) : effects, mustSave);
+    const write = first?.type === 'persist' ? first.what : null;
+    this.#outbox?.push(write === null ? effects : effects.slice(1), write);
     this.#armTick();
     this.#checkDrained();
   }

@@ -154,8 +154,19 @@ class Rehearsal {
 
   #startJob(): Promise<JobMaster> {
     const { clock, randomness, timing } = this.#options;
-    const options = { jobId: 'job', cluster: CLUSTER, resourceManagers: this.#addresses(), signal: this.#over };
-    const environment = { clock, randomness, timing, dialer: this.#network.dialer('jm:1'), prover: NO_SECRET };
+    const options = {
+      jobId: 'job',
+      cluster: CLUSTER,
+      resourceManagers: this.#addresses(),
+      signal: this.#over,
+    };
+    const environment = {
+      clock,
+      randomness,
+      timing,
+      dialer: this.#network.dialer('jm:1'),
+      prover: NO_SECRET,
+    };
     return JobMaster.register(options, { ...environment, logger: SILENT_LOGGER, journal: NO_JOURNAL });
   }
 

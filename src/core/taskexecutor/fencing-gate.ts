@@ -6,7 +6,7 @@ import type { Problem } from '../problem.ts';
 
 /** What the gate made of a leader's announcement. */
 export type OfferVerdict =
-  | { readonly kind: 'adopted' }
+  | { readonly kind: 'adopted'; readonly clusterLearned: boolean }
   /** The token was the highest already; `clusterLearned`: the cluster id was news. */
   | { readonly kind: 'known'; readonly clusterLearned: boolean }
   | { readonly kind: 'fenced'; readonly highest: FencingToken }
@@ -66,7 +66,7 @@ export class FencingGate {
     this.#clusterId = known ?? clusterId;
     if (this.isHighest(token)) return { kind: 'known', clusterLearned: known === null && clusterId !== null };
     this.#highestToken = token;
-    return { kind: 'adopted' };
+    return { kind: 'adopted', clusterLearned: known === null && clusterId !== null };
   }
 
   /** The leader of that token has acknowledged this process. False when a higher one has been seen since. */

@@ -8,7 +8,12 @@ import { JobOrders } from './job-orders.ts';
 import type { SlotLease } from './slot-lease.ts';
 import { SlotTable, type EndedLease } from './slot-table.ts';
 import type { TaskExecutorBookOptions } from './task-executor-book-options.ts';
-import type { JournalEntry, TaskExecutorEffect, TaskExecutorEvent } from './task-executor-events.ts';
+import type {
+  JournalEntry,
+  PersistedPart,
+  TaskExecutorEffect,
+  TaskExecutorEvent,
+} from './task-executor-events.ts';
 import type { TaskExecutorState } from './task-executor-state.ts';
 
 /**
@@ -36,7 +41,7 @@ export class TaskExecutorBook {
   #reportDue = false;
   #fullReportDue = false;
   #nowMs: number;
-  #persistDue = false;
+  #persistDue: PersistedPart | null = null;
   #effects: TaskExecutorEffect[] = [];
 
   constructor(options: TaskExecutorBookOptions) {
@@ -159,26 +164,31 @@ export class TaskExecutorBook {
     for (const end of ended) this.#ended(end);
     if (settled) {
       this.#settled = true;
-      this.#persistDue = true;
+      this.#changed('state');
     }
   }
 
   #ended({ lease, reason }: EndedLease): void {
-    this.#persistDue = true;
+    this.#changed('state');
     this.#journal({ event: 'end', lease, reason });
     if (lease.claimed) this.#effects.push({ type: 'leaseEnded', lease, reason });
   }
 
+  #changed(what: PersistedPart): void {
+    if (this.#persistDue !== 'state') this.#persistDue = what;
+  }
+
   /** Puts the write first and the report last: both speak of the state that the whole event has left. */
   #finish(): TaskExecutorEffect[] {
-    const effects: TaskExecutorEffect[] = this.#persistDue ? [{ type: 'persist' }] : [];
+    const effects: TaskExecutorEffect[] =
+      this.#persistDue === null ? [] : [{ type: 'persist', what: this.#persistDue }];
     effects.push(...this.#effects);
     const due = this.#reportDue || this.#fullReportDue || this.#table.hasChanges;
     if (due && this.#registration?.acknowledged === true) {
       const { linkKey, token } = this.#registration;
       effects.push({ type: 'reportSlots', linkKey, token, report: this.#report(this.#fullReportDue) });
     }
-    this.#persistDue = false;
+    this.#persistDue = null;
     this.#effects = [];
     return effects;
   }
@@ -210,11 +220,11 @@ export class TaskExecutorBook {
       return;
     }
     if (verdict.kind === 'adopted') {
-      this.#persistDue = true;
+      this.#changed(verdict.clusterLearned ? 'state' : 'token');
       this.#registration = null;
       this.#journal({ event: 'token-adopted', token });
     }
-    if (verdict.kind === 'known' && verdict.clusterLearned) this.#persistDue = true;
+    if (verdict.kind === 'known' && verdict.clusterLearned) this.#changed('state');
     if (!byItself) return;
     const underWay = this.#registration?.linkKey === linkKey && verdict.kind === 'known';
     if (!underWay) this.#register(linkKey, token);
@@ -237,7 +247,7 @@ export class TaskExecutorBook {
   #settleBy(knownBefore: boolean): void {
     if (this.#settled || this.#judged) return;
     this.#judged = true;
-    this.#persistDue = true;
+    this.#changed('state');
     const { startMs, slotLeaseMs } = this.#options;
     if (knownBefore) {
       this.#table.quarantine(startMs + slotLeaseMs);
@@ -259,7 +269,7 @@ export class TaskExecutorBook {
       this.#journal({ event: 'command-refused', token, number, problem: refusal });
       return this.#answerProblem(answerKey, refusal);
     }
-    this.#persistDue = true;
+    this.#changed('state');
     const results = body.commands.map((command) => this.#execute(command, body));
     this.#effects.push({ type: 'answerCommands', answerKey, reply: { results } });
     this.#orders.prune(() => this.#table.jobs());
@@ -317,11 +327,11 @@ export class TaskExecutorBook {
     const verdict = this.#table.claim(body, body.lease, durationMs, this.#nowMs);
     if (!verdict.ok) return this.#answerProblem(answerKey, verdict.problem);
     // Only the holder of a lease is believed: a stranger's word must not shut a job out.
-    if (this.#orders.learn(body, body.order)) this.#persistDue = true;
+    if (this.#orders.learn(body, body.order)) this.#changed('state');
     const { lease, first } = verdict;
     this.#journal({ event: first ? 'claim' : 'renew', lease });
     if (first) {
-      this.#persistDue = true;
+      this.#changed('state');
       this.#effects.push({ type: 'leaseClaimed', lease, restored: false });
     }
     this.#effects.push({ type: 'answerClaim', answerKey, reply: { durationMs } });
@@ -333,7 +343,7 @@ export class TaskExecutorBook {
     const results = body.leases.map((key) => {
       const verdict = this.#table.renew(body, key, durationMs, this.#nowMs);
       if (!verdict.ok) return { allocationId: key.allocationId, problem: verdict.problem };
-      if (this.#orders.learn(body, body.order)) this.#persistDue = true;
+      if (this.#orders.learn(body, body.order)) this.#changed('state');
       this.#journal({ event: 'renew', lease: verdict.lease });
       return { allocationId: key.allocationId, problem: null };
     });

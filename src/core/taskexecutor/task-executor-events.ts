@@ -59,12 +59,15 @@ export type JournalEntry =
       readonly problem: Problem;
     };
 
+/** What a write makes durable: everything, or no more than a token that was adopted. */
+export type PersistedPart = 'state' | 'token';
+
 /**
  * What the book wants done, in order. What stands behind a `persist` must not begin before the state of that
- * moment, or a later one, is durable.
+ * moment, or a later one, is durable; `register` alone need not wait for a mere token.
  */
 export type TaskExecutorEffect =
-  | { readonly type: 'persist' }
+  | { readonly type: 'persist'; readonly what: PersistedPart }
   | {
       readonly type: 'answerCommands';
       readonly answerKey: number;

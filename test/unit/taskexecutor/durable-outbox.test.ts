@@ -12,6 +12,7 @@ function outboxOf(options: { durable: boolean }) {
       ? () => new Promise((resolve, reject) => void saves.push({ resolve, reject }))
       : null,
     run: (effect) => ran.push(effect),
+    maySurpassToken: (effect) => effect.startsWith('register'),
     post: (continuation) => continuation(),
     onError: (error) => errors.push(error),
   });
@@ -21,15 +22,15 @@ function outboxOf(options: { durable: boolean }) {
 describe('DurableOutbox', () => {
   it('lets out at once what needs no write', () => {
     const { outbox, ran, saves } = outboxOf({ durable: true });
-    outbox.push(['a', 'b'], false);
+    outbox.push(['a', 'b'], null);
     expect(ran).to.deep.equal(['a', 'b']);
     expect(saves).to.have.length(0);
   });
 
   it('holds back what needs a write, and all that comes after it, until it is durable', async () => {
     const { outbox, ran, saves } = outboxOf({ durable: true });
-    outbox.push(['a'], true);
-    outbox.push(['b'], false);
+    outbox.push(['a'], 'state');
+    outbox.push(['b'], null);
     expect(ran).to.deep.equal([]);
     expect(outbox.length).to.equal(2);
     saves[0]?.resolve();
@@ -38,9 +39,30 @@ describe('DurableOutbox', () => {
     expect(saves).to.have.length(1);
   });
 
+  it('lets a registration go before a mere token is durable, and nothing else', async () => {
+    const { outbox, ran, saves } = outboxOf({ durable: true });
+    outbox.push(['journal', 'register'], 'token');
+    outbox.push(['register again', 'answer'], null);
+    expect(ran).to.deep.equal(['register', 'register again']);
+    saves[0]?.resolve();
+    await settle();
+    expect(ran).to.deep.equal(['register', 'register again', 'journal', 'answer']);
+  });
+
+  it('holds a registration back while anything that it may speak of is not durable', async () => {
+    const { outbox, ran, saves } = outboxOf({ durable: true });
+    outbox.push(['end of a lease'], 'state');
+    outbox.push(['register'], 'token');
+    expect(ran).to.deep.equal([]);
+    saves[0]?.resolve();
+    await settle();
+    expect(ran).to.deep.equal(['end of a lease', 'register']);
+    expect(saves).to.have.length(2);
+  });
+
   it('covers by one more save all changes that come during a save', async () => {
     const { outbox, ran, saves } = outboxOf({ durable: true });
-    for (const effect of ['a', 'b', 'c']) outbox.push([effect], true);
+    for (const effect of ['a', 'b', 'c']) outbox.push([effect], 'state');
     saves[0]?.resolve();
     await settle();
     expect(ran).to.deep.equal(['a']);
@@ -52,23 +74,23 @@ describe('DurableOutbox', () => {
 
   it('lets nothing out after a failed save', async () => {
     const { outbox, ran, saves, errors } = outboxOf({ durable: true });
-    outbox.push(['a'], true);
+    outbox.push(['a'], 'state');
     saves[0]?.reject(new Error('disk full'));
     await settle();
-    outbox.push(['b'], false);
+    outbox.push(['b'], null);
     expect(ran).to.deep.equal([]);
     expect(errors).to.have.length(1);
   });
 
   it('lets everything out at once where there is nothing to keep', () => {
     const { outbox, ran } = outboxOf({ durable: false });
-    outbox.push(['a'], true);
+    outbox.push(['a'], 'state');
     expect(ran).to.deep.equal(['a']);
   });
 
   it('lets nothing out once it is closed', async () => {
     const { outbox, ran, saves, errors } = outboxOf({ durable: true });
-    outbox.push(['a'], true);
+    outbox.push(['a'], 'state');
     outbox.close();
     saves[0]?.reject(new Error('too late'));
     await settle();
