@@ -23,7 +23,7 @@ import {
 } from './election-transactions.ts';
 import type { HistoryIndex } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
-import type { LeaderRecord } from './leader-election.ts';
+import type { LeaderRecord, Registrations } from './leader-election.ts';
 import { leaveLine, revokeLease } from './leave-line.ts';
 import { instant, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
@@ -62,6 +62,7 @@ export class CandidateSession {
   readonly #life = new AbortController();
   #record: LeaderRecord | null = null;
   #confirmed = false;
+  #registrations: Registrations | null = null;
   /** Once the key is known to be put. */
   #own: StandingKey | null = null;
   /** Where the last keepalive failed, and where the last check went while none has been answered since. */
@@ -81,6 +82,11 @@ export class CandidateSession {
   /** What stands under the key. */
   get value(): string {
     return this.#setting.value;
+  }
+
+  /** What the confirm has read along; null unless it is confirmed, and perhaps then. */
+  get registrations(): Registrations | null {
+    return this.#registrations;
   }
 
   /** Aborted when the candidacy ends. */
@@ -183,9 +189,11 @@ export class CandidateSession {
       identityValue: this.#identityValue(identity),
       deposition,
     };
-    const outcome = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
-    if (outcome === null || this.signal.aborted) return;
+    const confirmed = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
+    if (confirmed === null || this.signal.aborted) return;
+    const { outcome, registrations } = confirmed;
     if (outcome.kind === 'confirmed') this.#confirmed = true;
+    this.#registrations = registrations;
     this.#report({ type: 'confirmAnswered', candidacy: this.number, outcome });
   }
 

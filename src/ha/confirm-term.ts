@@ -9,10 +9,17 @@ import {
   type TermEnd,
 } from './election-records.ts';
 import { deposedKeys, depositionEnd } from './depose.ts';
-import { confirm, type DeposedKeys, isAmong, rangeOf, type StandingKey } from './election-transactions.ts';
+import {
+  confirm,
+  type DeposedKeys,
+  isAmong,
+  rangeOf,
+  registrationsOf,
+  type StandingKey,
+} from './election-transactions.ts';
 import { depositionsOfLate, type HistoryIndex, historyWork, MOST_DEPOSITIONS } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
-import type { LeaderRecord } from './leader-election.ts';
+import type { LeaderRecord, Registrations } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
 export interface TermToConfirm {
@@ -24,6 +31,12 @@ export interface TermToConfirm {
   readonly identityValue: string;
   /** Who is to be deposed with it; null when nobody stands ahead. */
   readonly deposition: Deposition | null;
+}
+
+/** What became of a confirm; registrations only where its own answer has brought them. */
+export interface ConfirmedTerm {
+  readonly outcome: ConfirmOutcome;
+  readonly registrations: Registrations | null;
 }
 
 const EVIDENCE = 'its candidate key was gone: its lease ran out or was revoked, or an operator deleted it';
@@ -39,7 +52,7 @@ export async function confirmTerm(
   history: HistoryIndex,
   term: TermToConfirm,
   signal: AbortSignal,
-): Promise<ConfirmOutcome | null> {
+): Promise<ConfirmedTerm | null> {
   const { record, deposition } = term;
   const deposedEpoch = deposition?.dead[0]?.createRevision;
   const rows =
@@ -54,7 +67,7 @@ export async function confirmTerm(
   let endOf: (row: HistoryRow) => TermEnd = () => lost;
   if (deposition !== null) {
     const wallMs = context.clock.wallMs();
-    if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return { kind: 'limited' };
+    if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return withoutRegistrations({ kind: 'limited' });
     const end = depositionEnd(deposition, by, wallMs);
     deposed = deposedKeys(keys, rows, deposition, generation, end);
     endOf = (row) => (row.epoch === deposedEpoch ? end : lost);
@@ -74,11 +87,18 @@ export async function confirmTerm(
   if (outcome.kind === 'refused') {
     context.logger.log('error', 'etcd refused the confirm', { error: outcome.error.message });
     // The key is bound to that lease, so it is gone too.
-    return { kind: outcome.error.kind === 'lease-not-found' ? 'key-gone' : 'refused' };
+    return withoutRegistrations({ kind: outcome.error.kind === 'lease-not-found' ? 'key-gone' : 'refused' });
   }
-  if (outcome.value.succeeded) return { kind: 'confirmed', sent: outcome.sent };
-  const verdict = judgeElseBranch(outcome.value, term, deposed);
-  return verdict === 'confirmed' ? { kind: 'confirmed', sent: outcome.sent } : verdict;
+  const { value, sent } = outcome;
+  if (value.succeeded) {
+    return { outcome: { kind: 'confirmed', sent }, registrations: registrationsOf(value.results) };
+  }
+  const verdict = judgeElseBranch(value, term, deposed);
+  return withoutRegistrations(verdict === 'confirmed' ? { kind: 'confirmed', sent } : verdict);
+}
+
+function withoutRegistrations(outcome: ConfirmOutcome): ConfirmedTerm {
+  return { outcome, registrations: null };
 }
 
 type ElseVerdict = 'confirmed' | Exclude<ConfirmOutcome, { readonly kind: 'confirmed' }>;

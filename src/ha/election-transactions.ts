@@ -3,7 +3,7 @@ import type { FencingToken } from '../core/fencing-token.ts';
 import type { Compare, KeyValue, Operation, OperationResult, Transaction } from './coordination-store.ts';
 import { formatHistoryRow, formatIdentity, formatLeaderRecord, type HistoryRow } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
-import type { GuardedWrite, LeaderRecord } from './leader-election.ts';
+import type { GuardedWrite, LeaderRecord, Registrations } from './leader-election.ts';
 
 /** A candidate key together with the revision that created it. */
 export interface StandingKey {
@@ -67,6 +67,9 @@ export function answerChallenge(keys: ClusterKeys, own: StandingKey, token: Fenc
     failure: [{ type: 'range', key: keys.election, prefix: true }],
   };
 }
+
+/** Of each folder a confirm reads so many keys along; the rest of a larger one is read afterwards, in pages. */
+const REGISTRATIONS_AT_ONCE = 200;
 
 /** Rows of history that a confirm closes or drops, as they were read. */
 export interface HistoryWork {
@@ -141,6 +144,14 @@ export function writeClosed(close: HistoryWork['close']): Operation[] {
   }));
 }
 
+/** Registrations of a confirm that committed. */
+export function registrationsOf(results: readonly OperationResult[]): Registrations | null {
+  const [taskExecutors, jobMasters] = results;
+  return taskExecutors?.type === 'range' && jobMasters?.type === 'range'
+    ? { taskExecutors, jobMasters }
+    : null;
+}
+
 function absent(key: string): Compare {
   return { key, target: 'create', result: '==', operand: 0n };
 }
@@ -168,6 +179,9 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
       ...guardClosed(history.close),
     ],
     success: [
+      // First, so that whoever has confirmed finds them at a known place.
+      { type: 'range', key: keys.taskExecutors, prefix: true, limit: REGISTRATIONS_AT_ONCE },
+      { type: 'range', key: keys.jobMasters, prefix: true, limit: REGISTRATIONS_AT_ONCE },
       { type: 'put', key: keys.leader, value: formatLeaderRecord(record), lease: request.leaseId },
       { type: 'put', key: row, value: formatHistoryRow(historyOf(record)) },
       ...writeClosed(history.close),

@@ -4,7 +4,7 @@ import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import type { Problem } from '../core/problem.ts';
-import type { Compare, Operation, OperationResult } from './coordination-store.ts';
+import type { Compare, KeyValue, Operation, OperationResult } from './coordination-store.ts';
 
 /** One resource manager in line for leadership, in the order of its create revision. */
 export interface Candidate {
@@ -76,6 +76,18 @@ export type GuardedOutcome =
   | { readonly kind: 'deposed' }
   | { readonly kind: 'abandoned' };
 
+/** The beginning of a folder, in the order of its keys; `more`: there are further ones. */
+export interface FolderStart {
+  readonly keyValues: readonly KeyValue[];
+  readonly more: boolean;
+}
+
+/** Who was registered when a term began. */
+export interface Registrations {
+  readonly taskExecutors: FolderStart;
+  readonly jobMasters: FolderStart;
+}
+
 /** One confirmed term of office. A new object for each; it can do nothing once its term is over. */
 export interface Leadership {
   readonly token: FencingToken;
@@ -85,6 +97,11 @@ export interface Leadership {
    * gap unproved. Ask for each effect, not for a batch.
    */
   mayServe(): boolean;
+  /**
+   * The first keys under each folder of registrations, as they stood when the confirm committed: nobody else writes
+   * there afterwards. Null when they are not known, and are to be read.
+   */
+  readonly registrations: Registrations | null;
   /** Whether the term has not been revoked; true while merely suspended. */
   readonly current: boolean;
   /** Sends the write until there is a definite answer; never rejects. */

@@ -2,7 +2,7 @@ import type { FencingToken } from '../core/fencing-token.ts';
 import type { ClusterId } from '../core/ids.ts';
 import type { CandidateSession } from './candidate-session.ts';
 import { deletes, fenced, isAmong, needsAbsence, rangeOf } from './election-transactions.ts';
-import type { GuardedOutcome, GuardedWrite, Leadership } from './leader-election.ts';
+import type { GuardedOutcome, GuardedWrite, Leadership, Registrations } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
 /** What a term asks of the election that it belongs to. */
@@ -19,6 +19,7 @@ export interface TermOwner {
 export class StoreLeadership implements Leadership {
   readonly token: FencingToken;
   readonly clusterId: ClusterId;
+  readonly registrations: Registrations | null;
   readonly #context: StoreContext;
   readonly #session: CandidateSession;
   readonly #owner: TermOwner;
@@ -37,6 +38,7 @@ export class StoreLeadership implements Leadership {
     this.#owner = owner;
     this.token = token;
     this.clusterId = clusterId;
+    this.registrations = session.registrations;
     this.#modRevision = token.epoch;
   }
 

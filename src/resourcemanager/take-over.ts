@@ -1,4 +1,5 @@
 import type { KeyValue } from '../ha/coordination-store.ts';
+import type { FolderStart } from '../ha/leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from '../ha/persistent-call.ts';
 
 const PAGE_KEYS = 500;
@@ -8,6 +9,8 @@ export interface FolderReading {
   readonly context: StoreContext;
   /** Every key that starts with it is read. */
   readonly prefix: string;
+  /** What is known already; null: nothing. */
+  readonly start: FolderStart | null;
   /** Aborted when the term is over; then nothing more is read. */
   readonly signal: AbortSignal;
   /** Gets the pages in the order of their keys. */
@@ -18,8 +21,11 @@ export interface FolderReading {
  * Reads a folder of the store page by page, each from whichever endpoint answers first, until all of it has been
  * read. Only this leader writes there, so the pages belong together. True when it is complete.
  */
-export async function readFolder({ context, prefix, signal, onPage }: FolderReading): Promise<boolean> {
-  let after: string | undefined;
+export async function readFolder(reading: FolderReading): Promise<boolean> {
+  const { context, prefix, start, signal, onPage } = reading;
+  if (start !== null) onPage(start.keyValues);
+  if (start?.more === false) return true;
+  let after = start?.keyValues.at(-1)?.key;
   for (;;) {
     const all = { type: 'range', key: prefix, prefix: true, limit: PAGE_KEYS } as const;
     const range = after === undefined ? all : { ...all, after };

@@ -5,7 +5,7 @@ import type { Timing } from '../core/timing.ts';
 import type { CoordinationStore, KeyValue } from '../ha/coordination-store.ts';
 import { storeContext } from '../ha/persistent-call.ts';
 import type { ClusterKeys } from '../ha/keys.ts';
-import type { Leadership } from '../ha/leader-election.ts';
+import type { FolderStart, Leadership } from '../ha/leader-election.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Logger, LogLevel } from '../runtime/logger.ts';
 import type { EventLog } from './event-log.ts';
@@ -238,19 +238,29 @@ export class Term implements TermContext {
     const { store, clock, timing, keys } = this.#options;
     const startMs = clock.monotonicMs();
     const reading = storeContext(store, clock, timing, this.logger);
-    const read = (prefix: string, onKey: (name: string, keyValue: KeyValue) => void): Promise<boolean> =>
+    const { registrations } = this.leadership;
+    const read = (
+      prefix: string,
+      start: FolderStart | null,
+      onKey: (name: string, keyValue: KeyValue) => void,
+    ): Promise<boolean> =>
       readFolder({
         context: reading,
         prefix,
         signal: this.#life.signal,
+        start,
         onPage: (keyValues) =>
           this.post(() => {
             for (const keyValue of keyValues) onKey(keyValue.key.slice(prefix.length), keyValue);
           }),
       });
     const complete = await Promise.all([
-      read(keys.taskExecutors, (name, keyValue) => this.#expectTaskExecutor(name, keyValue)),
-      read(keys.jobMasters, (name, keyValue) => this.#expectJobMaster(name, keyValue)),
+      read(keys.taskExecutors, registrations?.taskExecutors ?? null, (name, keyValue) =>
+        this.#expectTaskExecutor(name, keyValue),
+      ),
+      read(keys.jobMasters, registrations?.jobMasters ?? null, (name, keyValue) =>
+        this.#expectJobMaster(name, keyValue),
+      ),
     ]);
     if (complete.every(Boolean)) this.post(() => this.#takenOver(clock.monotonicMs() - startMs));
   }

@@ -25,6 +25,7 @@ import type {
   LeaderContender,
   LeaderElectionService,
   Leadership,
+  Registrations,
   Resignation,
 } from '../../src/ha/leader-election.ts';
 
@@ -34,6 +35,7 @@ const TESTING_CLUSTER_ID = 'cluster-id' as ClusterId;
 export class TestingLeadership implements Leadership {
   readonly token: FencingToken;
   readonly clusterId = TESTING_CLUSTER_ID;
+  registrations: Registrations | null = null;
   readonly writes: GuardedWrite[] = [];
   serving = true;
   current = true;
