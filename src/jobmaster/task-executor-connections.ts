@@ -7,6 +7,8 @@ import { backoffDelayMs } from '../runtime/backoff.ts';
 import type { Timer } from '../runtime/clock.ts';
 import type { JobMasterEnvironment } from './job-master-environment.ts';
 
+/** A connection stays for so long after its last use, in milliseconds: the next slot is often there again. */
+const IDLE_MS = 30_000;
 const REDIAL = { firstMs: 50, mostMs: 1_000 };
 
 type TaskExecutorCall = 'claimSlot' | 'renewLeases' | 'releaseLeases';
@@ -19,6 +21,8 @@ interface Entry {
   channel: MessageChannel | null;
   attempts: number;
   redial: Timer | null;
+  /** Nothing is wanted there; it ends with this, unless something is wanted before. */
+  idle: Timer | null;
   dropped: boolean;
 }
 
@@ -51,7 +55,10 @@ export class TaskExecutorConnections {
     this.#listener = listener;
   }
 
+  /** Dials it, unless a connection still stands. */
   open(peer: PeerId, resourceId: ResourceId, address: string): void {
+    const known = this.#entries.get(peer);
+    if (known !== undefined) return this.#resume(known);
     const entry: Entry = {
       peer,
       resourceId,
@@ -60,23 +67,45 @@ export class TaskExecutorConnections {
       channel: null,
       attempts: 0,
       redial: null,
+      idle: null,
       dropped: false,
     };
     this.#entries.set(peer, entry);
     this.#dial(entry);
   }
 
+  /** Nothing is wanted of it any more; a connection that stands is kept for a while. */
   drop(peer: PeerId): void {
     const entry = this.#entries.get(peer);
-    if (entry === undefined) return;
-    this.#entries.delete(peer);
+    if (entry === undefined || entry.idle !== null) return;
+    if (entry.channel === null) return this.#end(entry);
+    entry.idle = this.#environment.clock.schedule(IDLE_MS, () => this.#end(entry));
+  }
+
+  close(): void {
+    for (const entry of this.#entries.values()) this.#end(entry);
+  }
+
+  #end(entry: Entry): void {
+    this.#entries.delete(entry.peer);
     entry.dropped = true;
+    entry.idle?.cancel();
     entry.redial?.cancel();
     entry.closer?.close();
   }
 
-  close(): void {
-    for (const peer of this.#entries.keys()) this.drop(peer);
+  #resume(entry: Entry): void {
+    entry.idle?.cancel();
+    entry.idle = null;
+    const { channel } = entry;
+    if (channel !== null) this.#connected(entry, channel);
+  }
+
+  #connected(entry: Entry, channel: MessageChannel): void {
+    this.#post(() => {
+      if (entry.idle === null && !entry.dropped && entry.channel === channel)
+        this.#listener.onConnected(entry.peer);
+    });
   }
 
   /** Calls that task executor; `done` comes in a later turn. A connection that leaves a call unanswered is dialled anew. */
@@ -114,9 +143,7 @@ export class TaskExecutorConnections {
         }
         entry.attempts = 0;
         entry.channel = channel;
-        this.#post(() => {
-          if (!entry.dropped && entry.channel === channel) this.#listener.onConnected(entry.peer);
-        });
+        this.#connected(entry, channel);
       },
       onRequest: (request) => {
         if (request.type === 'ping') request.respond({ state: 'worker', epoch: null });
@@ -133,6 +160,7 @@ export class TaskExecutorConnections {
         });
         entry.channel = null;
         entry.closer = null;
+        if (entry.idle !== null) return this.#end(entry);
         const delayMs = backoffDelayMs(REDIAL, entry.attempts, this.#environment.randomness);
         entry.attempts += 1;
         entry.redial = this.#environment.clock.schedule(delayMs, () => this.#dial(entry));

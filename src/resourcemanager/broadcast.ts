@@ -3,7 +3,11 @@ import type { ResourceManagerId } from '../core/ids.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
 import { toJson } from '../rpc/wire-format.ts';
 import type { Term } from './term.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { isAhead, type ConnectionRegister, type WorkerConnection } from './worker-connection.ts';
+
+/** How long a change of the view waits for the next one, in milliseconds. */
+const SETTLE_MS = 25;
 
 /** How many connections are told in one turn. */
 const SLICE = 200;
@@ -12,6 +16,7 @@ const SLICE = 200;
 export interface BroadcastOptions {
   readonly resourceManagerId: ResourceManagerId;
   readonly address: string;
+  readonly clock: Clock;
   readonly connections: ConnectionRegister;
   readonly post: (event: () => void) => void;
   view(): ClusterView;
@@ -23,13 +28,28 @@ export interface BroadcastOptions {
 export class Broadcast {
   readonly #options: BroadcastOptions;
   #lastView = '';
+  #settling = false;
 
   constructor(options: BroadcastOptions) {
     this.#options = options;
   }
 
-  /** Sends the view to all, unless it is the one that they have. */
+  /**
+   * Sends the view to all shortly, unless it is the one that they have then. A failover changes it several times
+   * within milliseconds, in which every worker has better to do; the new leader announces itself without delay.
+   */
   viewChanged(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#options.clock.schedule(SETTLE_MS, () =>
+      this.#options.post(() => {
+        this.#settling = false;
+        this.#sendView();
+      }),
+    );
+  }
+
+  #sendView(): void {
     const text = toJson(this.#options.view());
     if (text === this.#lastView) return;
     this.#lastView = text;

@@ -84,6 +84,7 @@ export class ResourceManager implements LeaderContender {
     this.#broadcast = new Broadcast({
       resourceManagerId,
       address,
+      clock,
       connections: this.#connections,
       post: (event) => this.#mailbox.post(event),
       view: () => this.#clusterView(),

@@ -113,6 +113,29 @@ export function describeHighAvailability(
       expect(current).to.deep.include({ resourceManagerId: 'rm-2', ended: null });
     });
 
+    it('tells a new leader who was registered when it was confirmed', async () => {
+      const { scene, leader, second } = context;
+      expect(leader.contender.leadership!.registrations).to.deep.equal({
+        taskExecutors: { type: 'range', keyValues: [], more: false },
+        jobMasters: { type: 'range', keyValues: [], more: false },
+      });
+      const key = `${scene.keys.taskExecutors}te-1`;
+      const value = '{"instanceId":"i"}';
+      const written = await scene.answer(
+        leader.contender.leadership!.write({
+          alsoIf: [],
+          operations: [{ type: 'put', key, value }],
+          readBack: [],
+        }),
+      );
+      expect(written.kind).to.equal('committed');
+      await scene.answer(leader.election.resign({ reason: 'asked by a test' }));
+      await scene.untilLeads(second);
+      const { taskExecutors } = second.contender.leadership!.registrations!;
+      expect(taskExecutors.more).to.equal(false);
+      expect(taskExecutors.keyValues.map((each) => [each.key, each.value])).to.deep.equal([[key, value]]);
+    });
+
     it('hands over to the one named, and those between queue again', async () => {
       const { scene, leader, second, third } = context;
       await scene.answer(leader.election.resign({ reason: 'moving', to: third.id }));

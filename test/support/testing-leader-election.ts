@@ -100,6 +100,8 @@ function holdsKey(result: OperationResult | undefined): boolean {
 export class TestingLeaderElection implements LeaderElectionService {
   contender: LeaderContender | null = null;
   leadership: TestingLeadership | null = null;
+  /** What the next confirm reads along. */
+  registrations: Registrations | null = null;
   readonly confirms: LeaderSessionId[] = [];
   readonly resignations: Resignation[] = [];
   readonly sightings: PeerSighting[] = [];
@@ -172,6 +174,7 @@ export class TestingLeaderElection implements LeaderElectionService {
     const epoch = this.#etcd.state.mvcc.revision;
     const token = { generation, epoch, leaderSessionId };
     this.leadership = new TestingLeadership(token, this.#store, key);
+    this.leadership.registrations = this.registrations;
     this.contender?.leadershipConfirmed(this.leadership);
     return this.leadership;
   }

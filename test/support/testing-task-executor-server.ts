@@ -14,6 +14,8 @@ export class TestingTaskExecutorServer {
   durationMs = 30_000;
   readonly requests: InboundRequest[] = [];
   connections = 0;
+  /** Connections over all. */
+  accepted = 0;
 
   constructor(network: InMemoryNetwork, clock: Clock, address: string, resourceId: string) {
     const identity = {
@@ -27,6 +29,7 @@ export class TestingTaskExecutorServer {
       address,
       acceptChannels(context, () => {
         this.connections += 1;
+        this.accepted += 1;
         return {
           onRequest: (request) => this.#onRequest(request),
           onNotification: () => {},

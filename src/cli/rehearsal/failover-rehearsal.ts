@@ -13,6 +13,7 @@ import { NO_SECRET } from '../../runtime/prover.ts';
 import type { Randomness } from '../../runtime/randomness.ts';
 import { InMemoryStateStore } from '../../taskexecutor/in-memory-state-store.ts';
 import { TaskExecutor } from '../../taskexecutor/task-executor.ts';
+import { EndingClock } from './ending-clock.ts';
 
 /** What a rehearsal needs of the process that holds it. */
 export interface RehearsalOptions {
@@ -57,7 +58,7 @@ export async function rehearseFailover(options: RehearsalOptions): Promise<Rehea
   } catch {
     // Whatever broke the play breaks nothing else; it is as far as the code has been warmed.
   }
-  await rehearsal.end();
+  rehearsal.end();
   return { failovers: rehearsal.failovers, tookMs: options.clock.monotonicMs() - startMs };
 }
 
@@ -67,23 +68,24 @@ class Rehearsal {
   readonly #network: InMemoryNetwork;
   readonly #store: EmbeddedHighAvailability;
   #managers: readonly Player[];
+  readonly #clock: EndingClock;
   readonly #over: AbortSignal;
-  #taskExecutor: TaskExecutor | null = null;
-  #job: JobMaster | null = null;
 
   constructor(options: RehearsalOptions) {
     this.#options = options;
-    this.#over = AbortSignal.any([options.signal, AbortSignal.timeout(DEADLINE_MS)]);
-    this.#network = new InMemoryNetwork(options.clock);
-    this.#store = new EmbeddedHighAvailability({ clock: options.clock });
+    this.#clock = new EndingClock(options.clock);
+    const tooLong = new AbortController();
+    this.#clock.schedule(DEADLINE_MS, () => tooLong.abort());
+    this.#over = AbortSignal.any([options.signal, tooLong.signal]);
+    this.#network = new InMemoryNetwork(this.#clock);
+    this.#store = new EmbeddedHighAvailability({ clock: this.#clock });
     this.#managers = [this.#player('a'), this.#player('b')];
   }
 
   async run(): Promise<void> {
     for (const { manager } of this.#managers) manager.start();
-    this.#taskExecutor = await this.#startTaskExecutor();
+    await this.#startTaskExecutor();
     const job = await this.#startJob();
-    this.#job = job;
     await this.#useSlot(job);
     for (let round = 0; round < FAILOVERS && !this.#over.aborted; round += 1) {
       const leader = this.#managers.find(({ manager }) => manager.state === 'serving');
@@ -97,14 +99,13 @@ class Rehearsal {
     }
   }
 
-  async end(): Promise<void> {
-    await this.#job?.close({ timeoutMs: 100 }).catch(() => {});
-    await this.#taskExecutor?.stop();
-    for (const player of this.#managers) await this.#stop(player);
+  end(): void {
+    this.#clock.end();
   }
 
   #player(name: string): Player {
-    const { clock, randomness, timing } = this.#options;
+    const { randomness, timing } = this.#options;
+    const clock = this.#clock;
     const address = `${name}:1`;
     const candidate = {
       resourceManagerId: name as ResourceManagerId,
@@ -128,8 +129,9 @@ class Rehearsal {
     return { manager, services, address };
   }
 
-  async #startTaskExecutor(): Promise<TaskExecutor> {
-    const { clock, randomness, timing } = this.#options;
+  async #startTaskExecutor(): Promise<void> {
+    const { randomness, timing } = this.#options;
+    const clock = this.#clock;
     const address = 'te:1';
     const taskExecutor = new TaskExecutor({
       identity: { cluster: CLUSTER, resourceId: 'te' as ResourceId },
@@ -149,11 +151,11 @@ class Rehearsal {
     });
     this.#network.listen(address, taskExecutor.acceptor());
     await taskExecutor.start();
-    return taskExecutor;
   }
 
   #startJob(): Promise<JobMaster> {
-    const { clock, randomness, timing } = this.#options;
+    const { randomness, timing } = this.#options;
+    const clock = this.#clock;
     const options = {
       jobId: 'job',
       cluster: CLUSTER,
@@ -179,22 +181,18 @@ class Rehearsal {
     await Promise.all(slots.map((slot) => slot.release()));
   }
 
-  /** As a process that is started again. */
+  /** As a process that is started again; what is left of the one before goes its way. */
   async #replace(dead: Player): Promise<void> {
     const fresh = this.#player(dead.manager.view.status().resourceManagerId);
     this.#managers = this.#managers.map((player) => (player === dead ? fresh : player));
     fresh.manager.start();
-    await this.#stop(dead);
-  }
-
-  async #stop({ manager, services }: Player): Promise<void> {
-    await manager.stop('the rehearsal is over');
-    await services.close();
+    await dead.manager.stop('it has crashed');
+    await dead.services.close();
   }
 
   async #allReady(): Promise<void> {
     while (!this.#over.aborted && !this.#managers.every(({ manager }) => manager.view.status().ready)) {
-      await new Promise<void>((resolve) => this.#options.clock.schedule(5, resolve));
+      await new Promise<void>((resolve) => this.#clock.schedule(5, resolve));
     }
   }
 }

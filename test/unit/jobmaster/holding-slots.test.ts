@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { QuartermasterError } from '../../../src/core/problem.ts';
+import { SMALL } from '../../support/testing-slot-pool.ts';
 import { TestingJobCluster, Watched } from '../../support/testing-job-cluster.ts';
 import { tokenOf } from '../../support/testing-leader.ts';
 import { TestingTaskExecutorServer } from '../../support/testing-task-executor-server.ts';
@@ -15,6 +16,23 @@ describe('a job master that holds slots', () => {
     await c.holding(3);
     await c.clock.advance(31_000);
     expect(c.te.received('renewLeases').map((body) => body.leases.length)).to.deep.equal([3, 3, 3]);
+  });
+
+  it('uses the connection again when the next slot is there soon, and hangs up when none is', async () => {
+    const { job, slots } = await c.holding(1);
+    void slots[0]!.release();
+    await c.clock.advance(20_000);
+    expect(c.te.connections).to.equal(1);
+    c.one.grantOf = c.nextGrant;
+    const again = new Watched(job.requestSlots(1, SMALL));
+    await c.clock.until(() => again.settled);
+    expect(again.error).to.equal(undefined);
+    await c.clock.advance(60_000);
+    expect(again.value![0]!.held).to.equal(true);
+    expect(c.te.accepted).to.equal(1);
+    void again.value![0]!.release();
+    await c.clock.advance(31_000);
+    expect(c.te.connections).to.equal(0);
   });
 
   it('aborts a slot 0.9 of the lease after the send of the last acknowledged renewal, not later', async () => {

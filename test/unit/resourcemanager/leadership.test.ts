@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { FencingToken } from '../../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId, ResourceManagerId } from '../../../src/core/ids.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
+import { Watched } from '../../support/testing-job-cluster.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { candidate } from '../../support/testing-leader-election.ts';
@@ -39,7 +40,7 @@ describe('a standby', () => {
     const jobMaster = await bench.jobMaster('job');
     bench.election.setCandidates([candidate('rm-1', 'rm-1:1')]);
     bench.election.setCandidates([candidate('rm-1', 'rm-1:1')]);
-    await bench.clock.advance(1);
+    await bench.clock.advance(50);
     for (const { worker } of [taskExecutor, jobMaster]) {
       expect(worker.heard('clusterViewChanged')).to.have.length(1);
     }
@@ -163,6 +164,26 @@ describe('a new leader', () => {
     await bench.clock.until(() => bench.logger.of('registrations-read').length > 0);
     expect(bench.logger.of('registrations-read')[0]).to.include({ taskExecutors: 1_203 });
     expect(bench.logger.of('record-unreadable')).to.have.length(1);
+  });
+
+  it('reads on behind what its confirm has read along', async () => {
+    const bench = new ResourceManagerBench();
+    const written = { leaderSessionId: 's', generation: 1, epoch: '1' };
+    for (let index = 0; index < 7; index += 1) {
+      const record = { instanceId: `i-${index}`, address: 'a:1', slots: 1, provider: null };
+      bench.putRecord(bench.keys.taskExecutor(`te-${index}`), { ...record, ...written });
+    }
+    const range = { type: 'range', key: bench.keys.taskExecutors, prefix: true, limit: 4 } as const;
+    const read = new Watched(bench.store.endpoints[0].range(range, 100));
+    await bench.clock.until(() => read.settled);
+    const { keyValues } = read.value!;
+    bench.election.registrations = {
+      taskExecutors: { keyValues, more: true },
+      jobMasters: { keyValues: [], more: false },
+    };
+    bench.election.lead();
+    await bench.clock.until(() => bench.logger.of('registrations-read').length > 0);
+    expect(bench.logger.of('registrations-read')[0]).to.include({ taskExecutors: 7, jobMasters: 0 });
   });
 
   it('lets registrations wait until the records have been read', async () => {
