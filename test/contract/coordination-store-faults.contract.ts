@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Compare, RangeOperation } from '../../src/ha/coordination-store.ts';
+import type { Compare, RangeOperation, Transaction } from '../../src/ha/coordination-store.ts';
 import { StoreError } from '../../src/ha/coordination-store.ts';
 import { SystemRandomness } from '../../src/runtime/system-randomness.ts';
 import {
@@ -163,6 +163,26 @@ export function describeStoreFaults(context: () => StoreContext): void {
       await store.setNoSpace(false);
       await put(`${prefix}b`, '');
     });
+  });
+
+  it('refuses a put for want of space even in a branch that is not taken, and else writes nothing there', async () => {
+    const { store, transact, put, prefix } = context();
+    const { revision: before } = await transact({ success: [{ type: 'range', key: prefix }] });
+    const never: Compare = { key: `${prefix}a`, target: 'version', result: '<', operand: 0n };
+    const looking: Partial<Transaction> = {
+      compare: [never],
+      success: [{ type: 'put', key: `${prefix}a`, value: '' }],
+      failure: [{ type: 'range', key: `${prefix}a` }],
+    };
+    const { succeeded, revision } = await transact(looking);
+    expect({ succeeded, revision }).to.deep.equal({ succeeded: false, revision: before });
+    await store.setNoSpace(true);
+    try {
+      expect(await failure(transact(looking))).to.equal('no-space');
+    } finally {
+      await store.setNoSpace(false);
+    }
+    await put(`${prefix}a`, '');
   });
 
   describe('when it is closed', () => {

@@ -38,6 +38,7 @@ export class FaultSchedule {
       () => this.#operator(),
       () => this.#changeEtcdLeader(),
       () => this.#stepDown(),
+      () => this.#fillEtcd(),
     ];
   }
 
@@ -64,6 +65,7 @@ export class FaultSchedule {
     links.heal();
     links.quality = { ...links.quality, stallShare: 0, breakShare: 0 };
     for (const name of etcd.memberNames) etcd.setCondition(name, 'up');
+    etcd.state.noSpace = false;
     for (const running of [...resourceManagers.values(), ...taskExecutors.values(), ...jobMasters.values()]) {
       running.process.resume();
       etcd.unblock(running.process.name);
@@ -134,6 +136,17 @@ export class FaultSchedule {
       if (bothWays) links.mend(to, from);
     });
     return bothWays ? 'cut between two processes' : 'cut one way';
+  }
+
+  /** Nobody can register or be confirmed until an operator has seen to it. */
+  #fillEtcd(): string | null {
+    const { etcd } = this.#cluster;
+    if (etcd.state.noSpace) return null;
+    etcd.state.noSpace = true;
+    this.#later(500, 20_000, () => {
+      etcd.state.noSpace = false;
+    });
+    return 'a full etcd';
   }
 
   #etcdMember(): string {
