@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { CommandContext } from '../command-context.ts';
 import { runDrill } from '../drill/drill.ts';
-import { judgeDrill } from '../drill/judge-drill.ts';
 import { openReport } from '../drill/report/open-report.ts';
 import { renderReport } from '../drill/report/render-report.ts';
 import { drillJson, renderDrill, roundLine } from '../drill/render-drill.ts';
@@ -75,7 +74,6 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
       etcdMembers,
       etcdHeartbeatMs: values.drillEtcdHeartbeatMs ?? null,
       etcdElectionTimeoutMs: values.drillEtcdElectionMs ?? null,
-      judge: judgeDrill,
       onProgress: say,
       onRound: (round) => {
         done += 1;

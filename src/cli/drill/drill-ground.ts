@@ -1,10 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
+import type { WriteLog } from '../../core/audit/store-writes.ts';
 import type { DrillEvidence, DrillRound } from '../../core/drill/drill-evidence.ts';
 import type { Timing } from '../../core/timing.ts';
 import { ClusterKeys } from '../../ha/keys.ts';
 import { readJournals } from '../audit/read-journals.ts';
 import { readStore } from '../audit/read-store.ts';
 import { StoreRecorder } from '../audit/store-recorder.ts';
+import { storeWrites } from '../audit/store-writes.ts';
 import type { CommandContext } from '../command-context.ts';
 import { preciseWallMs } from './drill-clock.ts';
 import { DrillCluster } from './drill-cluster.ts';
@@ -122,7 +124,10 @@ export class DrillGround {
   }
 
   /** Ends the load in good order and reads all that the drill is judged by; the cluster must be healthy. */
-  async evidence(rounds: readonly DrillRound[], liveWithinMs: number): Promise<DrillEvidence> {
+  async evidence(
+    rounds: readonly DrillRound[],
+    liveWithinMs: number,
+  ): Promise<{ readonly evidence: DrillEvidence; readonly log: WriteLog }> {
     const { signal, timing } = this.#options;
     const { store, journals } = this.#cluster;
     await this.#load?.stop();
@@ -130,9 +135,10 @@ export class DrillGround {
     const ofJournals = await readJournals(journals, signal);
     const kept = await readStore(store, this.#keys, signal);
     await this.#recorder?.caughtUp(CATCH_UP_MS, signal);
-    return {
+    const written = this.#recorder?.log ?? [];
+    const evidence: DrillEvidence = {
       cluster: CLUSTER,
-      events: (this.#recorder?.log ?? []).flatMap(({ events }) => events),
+      events: written.flatMap(({ events }) => events),
       store: kept,
       journals: { ...ofJournals, toleranceMs: TOLERANCE_MS },
       refusals: this.#tail?.refusals ?? [],
@@ -141,6 +147,7 @@ export class DrillGround {
       leaseTtlMs: timing.leaseTtlSeconds * 1_000,
       liveWithinMs,
     };
+    return { evidence, log: storeWrites(written, this.#keys) };
   }
 
   /** Ends everything; afterwards nothing is left. Never rejects. */

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { cpus, totalmem } from 'node:os';
 import type {
-  DrillEvidence,
   DrillReport,
   DrillRound,
   DrillVerdict,
@@ -13,6 +12,7 @@ import type { Timing } from '../../core/timing.ts';
 import type { CommandContext } from '../command-context.ts';
 import { preciseWallMs } from './drill-clock.ts';
 import { DrillGround } from './drill-ground.ts';
+import { judgeDrill } from './judge-drill.ts';
 import { RoundRunner } from './drill-run.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
@@ -31,7 +31,6 @@ export interface DrillOptions {
   /** Null: what the scenario takes. */
   readonly etcdHeartbeatMs: number | null;
   readonly etcdElectionTimeoutMs: number | null;
-  readonly judge: (evidence: DrillEvidence) => DrillVerdict;
   readonly onProgress: (line: string) => void;
   readonly onRound: (round: DrillRound) => void;
 }
@@ -44,14 +43,15 @@ const EXPIRY_SCAN_MS = 500;
 
 /** Runs the scenarios one after the other, each on a cluster of its own, and judges what was seen. */
 export async function runDrill(options: DrillOptions): Promise<DrillReport> {
-  const { context, scenarios, judge } = options;
+  const { context, scenarios } = options;
   const startedWallMs = preciseWallMs(context.clock);
   const rounds: DrillRound[] = [];
   const verdicts: DrillVerdict[] = [];
   for (const name of scenarios) {
-    const evidence = await runScenario(options, name, rounds.length);
-    verdicts.push(judge(evidence));
-    rounds.push(...evidence.rounds);
+    const { evidence, log } = await runScenario(options, name, rounds.length);
+    const judged = judgeDrill(evidence, log);
+    verdicts.push(judged.verdict);
+    rounds.push(...judged.rounds);
   }
   const violations = verdicts.flatMap((verdict) => verdict.violations);
   const judged: Record<string, number> = {};
@@ -81,7 +81,7 @@ async function runScenario(
   options: DrillOptions,
   name: ScenarioName,
   roundsBefore: number,
-): Promise<DrillEvidence> {
+): ReturnType<DrillGround['evidence']> {
   const { context, signal, timing, rounds, folder } = options;
   const scenario = SCENARIOS[name];
   const etcd = etcdTimes(options, scenario.quickEtcd);

@@ -1,30 +1,49 @@
-import { audit } from '../../core/audit/audit.ts';
-import {
-  DRILL_GUARANTEES,
-  type DrillEvidence,
-  type DrillVerdict,
-  type DrillViolation,
-} from '../../core/drill/drill-evidence.ts';
+import type { WriteLog } from '../../core/audit/store-writes.ts';
+import type { DrillEvidence, DrillRound, DrillVerdict } from '../../core/drill/drill-evidence.ts';
+import { judgeEvidence } from '../../core/drill/judge-evidence.ts';
 
-/** Judges a drill by the audit of its journals and of etcd, and by what its rounds have counted. */
-export function judgeDrill(evidence: DrillEvidence): DrillVerdict {
-  const { violations, judged } = audit(evidence.store, evidence.journals);
-  const found: DrillViolation[] = violations.map(({ guarantee, rule, detail, keys, revisions, places }) => ({
-    guarantee,
-    rule,
-    detail,
-    places: [...keys, ...revisions.map((revision) => `revision ${revision}`), ...places],
-    round: null,
+/** Rules whose breach is that two had one slot, or one request two slots. */
+const TWICE: ReadonlySet<string> = new Set([
+  'slot-leased-twice',
+  'grant-number-fell',
+  'quarantine-broken',
+  'two-users',
+  'grant-claimed-twice',
+  'allocation-leased-twice',
+  'allocation-holds-two',
+  'allocation-claimed-twice',
+]);
+
+/**
+ * Judges a drill by its evidence, and by requests that waited at a fault and got nothing although all was well again.
+ * The rounds come back with the slots that were granted twice in each; what belongs to no round counts for the first.
+ */
+export function judgeDrill(
+  evidence: DrillEvidence,
+  log: WriteLog,
+): { readonly verdict: DrillVerdict; readonly rounds: readonly DrillRound[] } {
+  const { guarantees, violations, judged } = judgeEvidence(evidence, log);
+  const starved = evidence.rounds.filter(({ requestsLost }) => requestsLost > 0);
+  const verdict: DrillVerdict = {
+    judged,
+    guarantees: starved.length > 0 ? { ...guarantees, G7: 'broken' } : guarantees,
+    violations: [
+      ...violations,
+      ...starved.map(({ round, requestsLost }) => ({
+        guarantee: 'G7' as const,
+        rule: 'request-starved',
+        detail: `${requestsLost} requests that waited at the fault got no slot and no answer.`,
+        places: [],
+        round,
+      })),
+    ],
+  };
+  const [first] = evidence.rounds;
+  const rounds = evidence.rounds.map((round) => ({
+    ...round,
+    doubleGrants: violations.filter(
+      (violation) => TWICE.has(violation.rule) && (violation.round ?? first?.round) === round.round,
+    ).length,
   }));
-  for (const { round, leasesLost, requestsLost } of evidence.rounds) {
-    const add = (rule: string, detail: string): void =>
-      void found.push({ guarantee: 'G7', rule, detail, places: [], round });
-    if (leasesLost > 0) add('lease-lost', `${leasesLost} leases ended that nobody had given back.`);
-    if (requestsLost > 0) add('request-lost', `${requestsLost} requests that waited were never answered.`);
-  }
-  const broken = new Set(found.map(({ guarantee }) => guarantee));
-  const guarantees = Object.fromEntries(
-    DRILL_GUARANTEES.map((name) => [name, broken.has(name) ? 'broken' : 'held']),
-  ) as DrillVerdict['guarantees'];
-  return { guarantees, violations: found, judged };
+  return { verdict, rounds };
 }
