@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { DrillReport } from '../../core/drill/drill-evidence.ts';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { CommandContext } from '../command-context.ts';
 import { runDrill } from '../drill/drill.ts';
@@ -61,8 +62,9 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
     context.warn(`${new Date(context.clock.wallMs()).toISOString().slice(11, 23)}  ${line}`);
   const signal = context.interruption();
   let done = 0;
+  let report: DrillReport;
   try {
-    const report = await runDrill({
+    report = await runDrill({
       context,
       signal,
       name,
@@ -80,12 +82,12 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
         say(roundLine(round, ofRounds));
       },
     });
-    writeReport?.(renderReport(report));
-    context.print(json ? drillJson(report) : renderDrill(report));
-    if (Object.values(report.guarantees).includes('broken')) context.exit(EXIT_CODES.guaranteeViolated);
   } catch (error) {
     throw failure(error, done, signal);
   }
+  writeReport?.(renderReport(report));
+  context.print(json ? drillJson(report) : renderDrill(report));
+  if (Object.values(report.guarantees).includes('broken')) context.exit(EXIT_CODES.guaranteeViolated);
 }
 
 /** Throws `INVALID` for a name that is none, and for a scenario that the cluster is too small for. */

@@ -95,8 +95,9 @@ export class DrillLoad {
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const end of this.#holding) end();
-    await Promise.all(this.#requesters);
+    // A release at a task executor that is down ends with its job.
     await Promise.all(this.#jobs.map((job) => job.close({ timeoutMs: CLOSE_TIMEOUT_MS })));
+    await Promise.all(this.#requesters);
   }
 
   async #register(jobId: string): Promise<Job> {

@@ -11,11 +11,14 @@ const HOST = '127.0.0.1';
  * more, nobody is told, and what was sent comes after the cut is mended.
  */
 export class TcpProxy {
+  /** Where it listens. */
+  readonly port: number;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #cut: Cut | null = null;
 
-  private constructor(targetPort: number) {
+  private constructor(port: number, targetPort: number) {
+    this.port = port;
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
       const link = new Link(client, targetPort, () => this.#links.delete(link));
       this.#links.add(link);
@@ -25,7 +28,7 @@ export class TcpProxy {
 
   /** Resolves when it listens at `port` of the loopback. */
   static listen(port: number, targetPort: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(targetPort);
+    const proxy = new TcpProxy(port, targetPort);
     return new Promise((resolve, reject) => {
       proxy.#server.once('error', reject);
       proxy.#server.listen({ host: HOST, port, exclusive: true }, () => resolve(proxy));
@@ -63,7 +66,8 @@ class Link {
   #stalled = false;
   /** What the client sent last before it was known to be cut. */
   #held: Buffer[] = [];
-  /** Sides that have closed. */
+  /** Sides that say nothing any more, and sides that have closed. */
+  readonly #ended = new Set<Socket>();
   readonly #closed = new Set<Socket>();
 
   constructor(client: Socket, targetPort: number, onGone: () => void) {
@@ -84,8 +88,8 @@ class Link {
       else this.#pass(chunk, client, this.#target);
     });
     this.#target.on('data', (chunk: Buffer) => this.#pass(chunk, this.#target, client));
-    client.on('end', () => this.#target.end());
-    this.#target.on('end', () => client.end());
+    client.on('end', () => this.#sideEnded(client));
+    this.#target.on('end', () => this.#sideEnded(this.#target));
   }
 
   /** Whether this cut is meant for it decides who dialled. */
@@ -102,6 +106,7 @@ class Link {
     if (this.#closed.size > 0) return this.destroy();
     for (const chunk of this.#held) this.#pass(chunk, this.#client, this.#target);
     this.#held = [];
+    for (const socket of this.#ended) this.#other(socket).end();
     this.#client.resume();
     this.#target.resume();
   }
@@ -109,6 +114,15 @@ class Link {
   destroy(): void {
     this.#client.destroy();
     this.#target.destroy();
+  }
+
+  #sideEnded(socket: Socket): void {
+    this.#ended.add(socket);
+    if (!this.#stalled) this.#other(socket).end();
+  }
+
+  #other(socket: Socket): Socket {
+    return socket === this.#client ? this.#target : this.#client;
   }
 
   /** The other side hears of it, unless the connection is cut. */

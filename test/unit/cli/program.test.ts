@@ -52,6 +52,11 @@ describe('the command line', () => {
     ['job-master', '--resource-managers', 'rm1.example:7070'],
     ['dev', '--etcd-members', '2'],
     ['dev', '--silence-ms', '5000'],
+    ['drill'],
+    ['drill', 'kill-everybody'],
+    ['drill', 'kill-leader', '--rounds', '0'],
+    ['drill', 'kill-etcd-leader', '--etcd-members', '1'],
+    ['drill', 'kill-leader', '--keep', 'src'],
   ]) {
     it(`ends "${argv.join(' ')}" with 64 and says why on standard error only`, async () => {
       expect(await runProgram(argv, context())).to.equal(64);
