@@ -1,5 +1,6 @@
 import { audit } from '../../src/core/audit/audit.ts';
 import { type ExecutorFacts, journalFacts, type MasterFacts } from '../../src/core/audit/journal-facts.ts';
+import type { WriteLog } from '../../src/core/audit/store-writes.ts';
 import { toJson } from '../../src/rpc/wire-format.ts';
 import type { LogFields } from '../../src/runtime/logger.ts';
 
@@ -24,16 +25,17 @@ export class JournalJudge {
     if (said.of === 'unknown') throw new Error(`audit cannot read a line of ${file}: ${toJson(value)}`);
   }
 
-  /** Throws when the judge finds a violation. Without history it cannot tell which tokens were confirmed (G5). */
-  check(): void {
+  /** Throws when the judge finds a violation in the journals or in what was written to etcd. */
+  check(log: WriteLog): void {
     const journals = {
       executors: this.#executors,
       masters: this.#masters,
       gaps: new Map(),
       toleranceMs: TOLERANCE_MS,
     };
-    const { violations } = audit({ generation: 1, history: [], records: [] }, journals);
-    const [first] = violations.filter(({ guarantee }) => guarantee !== 'G5');
+    const verdict = audit({ generation: 1, history: [], records: [] }, journals, log);
+    if (verdict.judged.tokens === 0) throw new Error('audit has judged no token');
+    const [first] = verdict.violations;
     if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
   }
 }

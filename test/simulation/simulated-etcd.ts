@@ -1,4 +1,4 @@
-import type { CoordinationStore } from '../../src/ha/coordination-store.ts';
+import type { CoordinationStore, KeyValue } from '../../src/ha/coordination-store.ts';
 import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { Commit } from '../../src/ha/embedded/mvcc-state.ts';
@@ -13,6 +13,15 @@ export interface SimulatedEtcdOptions {
   readonly minTtlSeconds?: number;
   /** One way between a client and a member, asked anew for each message; 1 ms at first. */
   readonly latencyMs?: () => number;
+}
+
+/** A commit, and when it was made by the time of day. */
+export type TimedCommit = Commit & { readonly wallMs: number };
+
+/** What stood in the data directories, and every commit since. */
+export interface Era {
+  readonly base: { readonly revision: bigint; readonly keys: readonly KeyValue[] };
+  readonly commits: readonly TimedCommit[];
 }
 
 /** Which calls a fault is meant for; without a field it does not matter. */
@@ -33,8 +42,8 @@ export interface HeldCall {
 
 /** An etcd of several members in virtual time, with faults at will. Its quorum follows from its members' conditions. */
 export class SimulatedEtcd {
-  /** All that was ever committed, and when by the time of day. */
-  readonly commits: (Commit & { readonly wallMs: number })[] = [];
+  /** All that was ever committed, one era after the other: each begins with new data directories. */
+  readonly eras: Era[] = [];
   readonly #clock: Clock;
   readonly #etcd: InMemoryEtcd;
   readonly #members = new Map<string, SimulatedMember>();
@@ -62,12 +71,15 @@ export class SimulatedEtcd {
     this.#recordCommits();
   }
 
-  /** Notes every commit, whatever is compacted later. */
+  /** Notes every commit from now on, whatever is compacted later. */
   #recordCommits(): void {
     const { mvcc } = this.state;
+    const { keyValues: keys } = mvcc.range({ type: 'range', key: '', prefix: true });
+    const commits: TimedCommit[] = [];
+    this.eras.push({ base: { revision: mvcc.revision, keys }, commits });
     const tellWatches = mvcc.onCommit;
     mvcc.onCommit = (commit) => {
-      this.commits.push({ ...commit, wallMs: this.#clock.wallMs() });
+      commits.push({ ...commit, wallMs: this.#clock.wallMs() });
       tellWatches(commit);
     };
   }
@@ -124,6 +136,7 @@ export class SimulatedEtcd {
   /** All members start again after `shutDown`: with that snapshot, or with empty data directories when it is null. */
   startWith(snapshot: StoreState | null): void {
     this.#etcd.restore(snapshot);
+    this.#recordCommits();
     for (const name of this.memberNames) this.setCondition(name, 'up');
   }
 

@@ -5,7 +5,7 @@ import { FailedRun, type Result } from './leader-crash.ts';
 import { JournalJudge } from './journal-judge.ts';
 import { LeaseAudit } from './lease-audit.ts';
 import { CLUSTER, SimulatedCluster } from './simulated-cluster.ts';
-import { checkWrites } from './write-judge.ts';
+import { writesOf } from './write-judge.ts';
 import { SlotUsage } from './slot-usage.ts';
 import { WorkerFaults } from './worker-faults.ts';
 
@@ -113,8 +113,7 @@ class World {
     for (const customer of this.#customers.values()) customer.close();
     await this.#come('everything to be given back', () => this.#left());
     await this.#books();
-    this.#judge.check();
-    checkWrites(cluster.etcd, CLUSTER);
+    this.#judge.check(writesOf(cluster.etcd, CLUSTER));
     return {
       digest: cluster.trace.digest(),
       events: cluster.trace.count,

@@ -1,25 +1,41 @@
 import { storeWrites } from '../../src/cli/audit/store-writes.ts';
 import type { StoreEvent, StoreLog } from '../../src/core/audit/store-log.ts';
+import type { WriteLog } from '../../src/core/audit/store-writes.ts';
 import { judgeWrites, type WritesVerdict } from '../../src/core/audit/write-judge.ts';
 import type { WatchEvent } from '../../src/ha/coordination-store.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import { toJson } from '../../src/rpc/wire-format.ts';
-import type { SimulatedEtcd } from './simulated-etcd.ts';
+import type { Era, SimulatedEtcd } from './simulated-etcd.ts';
 
 /** Every write under the keys of a cluster since its etcd began. */
-export function logOf({ commits }: Pick<SimulatedEtcd, 'commits'>, { root }: ClusterKeys): StoreLog {
-  const events = commits.flatMap(({ events: together, wallMs }) =>
-    together.map((event) => storeEvent(event, wallMs)),
-  );
-  return [{ base: { revision: 0n, keys: [] }, events: events.filter(({ key }) => key.startsWith(root)) }];
+export function logOf({ eras }: { readonly eras: readonly Era[] }, { root }: ClusterKeys): StoreLog {
+  return eras.map(({ base, commits }) => {
+    const events = commits.flatMap(({ events: together, wallMs }) =>
+      together.map((event) => storeEvent(event, wallMs)),
+    );
+    const isOurs = ({ key }: { readonly key: string }): boolean => key.startsWith(root);
+    return { base: { ...base, keys: base.keys.filter(isOurs) }, events: events.filter(isOurs) };
+  });
 }
 
-/** Holds the judge of `audit` to a run: throws when it finds a write that was not allowed. */
-export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict {
+/** What was written under the keys of a cluster since its etcd began. */
+export function writesOf(etcd: SimulatedEtcd, cluster: string): WriteLog {
   const keys = new ClusterKeys(cluster);
-  const verdict = judgeWrites(storeWrites(logOf(etcd, keys), keys));
-  const [first] = verdict.violations;
-  if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
+  return storeWrites(logOf(etcd, keys), keys);
+}
+
+/**
+ * Holds the judge of `audit` to a run: throws when it finds a write that was not allowed. Each era is judged for itself:
+ * with new data directories revisions begin anew, and who finds an empty etcd may found another cluster. Returns the
+ * verdict about the first one.
+ */
+export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict {
+  const [verdict, ...others] = writesOf(etcd, cluster).map((segment) => judgeWrites([segment]));
+  if (verdict === undefined) throw new Error('there is no era');
+  for (const { violations } of [verdict, ...others]) {
+    const [first] = violations;
+    if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
+  }
   return verdict;
 }
 

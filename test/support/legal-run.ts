@@ -28,7 +28,7 @@ import { ClusterKeys } from '../../src/ha/keys.ts';
 import type { LeaderRecord } from '../../src/ha/leader-election.ts';
 import { toJson } from '../../src/rpc/wire-format.ts';
 import { logOf } from '../simulation/write-judge.ts';
-import type { SimulatedEtcd } from '../simulation/simulated-etcd.ts';
+import type { TimedCommit } from '../simulation/simulated-etcd.ts';
 
 const IDENTITY = { clusterId: 'c-1' as ClusterId, generation: 1 };
 const AT = '2026-01-01T00:00:00.000Z';
@@ -40,7 +40,7 @@ const AT = '2026-01-01T00:00:00.000Z';
 export class LegalRun {
   readonly keys = new ClusterKeys('c');
   readonly state = new StoreState(1);
-  readonly commits: SimulatedEtcd['commits'] = [];
+  readonly commits: TimedCommit[] = [];
   /** Of whoever was confirmed, in order. */
   readonly terms: LeaderRecord[] = [];
   #leases = 0n;
@@ -203,7 +203,7 @@ export class LegalRun {
   }
 
   get log(): StoreLog {
-    return logOf(this, this.keys);
+    return logOf({ eras: [{ base: { revision: 0n, keys: [] }, commits: this.commits }] }, this.keys);
   }
 
   judge(log = this.log): WritesVerdict {

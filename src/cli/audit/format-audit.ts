@@ -2,7 +2,7 @@ import type { AuditVerdict } from '../../core/audit/audit.ts';
 import type { Violation } from '../../core/audit/violation.ts';
 
 /** A verdict with what was read for it. */
-export interface AuditReport extends AuditVerdict {
+export interface AuditReport extends Omit<AuditVerdict, 'confirmed'> {
   readonly cluster: string;
   /** Revision of etcd that the verdict is about. */
   readonly revision: bigint;

@@ -45,6 +45,8 @@ export interface BeyondJudgement {
 
 export interface AuditVerdict {
   readonly violations: readonly Violation[];
+  /** Terms whose confirms the log of writes tells of, in the order of these. */
+  readonly confirmed: readonly ConfirmedTerm[];
   readonly judged: {
     readonly terms: number;
     readonly historyRows: number;
@@ -96,6 +98,7 @@ export function audit(store: StoreFacts, journals: JournalsFacts | null, log: Wr
       ...users.violations,
       ...tokens.violations,
     ],
+    confirmed: writes.terms,
     judged: {
       terms: terms.all.length,
       historyRows: store.history.length,

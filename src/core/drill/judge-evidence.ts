@@ -3,7 +3,6 @@ import type { ConfirmedTerm } from '../audit/confirmed-terms.ts';
 import { formatPlace } from '../audit/journal-facts.ts';
 import type { WriteLog } from '../audit/store-writes.ts';
 import type { Violation } from '../audit/violation.ts';
-import { judgeWrites } from '../audit/write-judge.ts';
 import { formatToken, sameToken } from '../fencing-token.ts';
 import {
   DRILL_GUARANTEES,
@@ -23,8 +22,7 @@ import { judgeOverlap } from './judge-overlap.ts';
 export function judgeEvidence(evidence: DrillEvidence, log: WriteLog): DrillVerdict {
   const { store, journals, observations, rounds } = evidence;
   const findings = new DrillFindings(evidence);
-  const { violations, judged } = audit(store, journals, log);
-  const { terms } = judgeWrites(log);
+  const { violations, judged, confirmed: terms } = audit(store, journals, log);
   const timeOf = timesOf(evidence);
   for (const { guarantee, rule, detail, keys, revisions, places } of violations) {
     const where = [...keys, ...revisions.map((revision) => `revision ${revision}`), ...places];

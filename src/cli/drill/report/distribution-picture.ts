@@ -1,5 +1,5 @@
 import type { Distribution } from '../../../core/drill/drill-evidence.ts';
-import { coordinate, formatMs, logTicks } from './figures.ts';
+import { coordinate, formatMs, logTicks, roundDown, roundUp } from './figures.ts';
 import { html, type Markup } from './markup.ts';
 
 /** One row of the picture: a time that each round took. */
@@ -21,8 +21,8 @@ export function distributionPicture(id: string, title: string, rows: readonly Di
   const all = shown.flatMap(({ samples }) => samples).map((sample) => Math.max(0.1, sample));
   if (all.length === 0)
     return html`<p class="soft">No round lost its leader, so there is no time to show.</p>`;
-  const least = Math.min(...all) / 1.3;
-  const most = Math.max(...all) * 1.3;
+  const least = roundDown(Math.min(...all) / 1.1);
+  const most = roundUp(Math.max(...all) * 1.1);
   const span = Math.log(most / least);
   const x = (ms: number): number =>
     coordinate(LEFT + (Math.log(Math.max(0.1, ms) / least) / span) * (WIDTH - LEFT - RIGHT));

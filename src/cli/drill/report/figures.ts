@@ -14,6 +14,16 @@ export function linearTicks(most: number): number[] {
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step);
 }
 
+/** The nearest 1, 2 or 5 times a power of ten: not above, or not below. */
+export function roundDown(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([5, 2, 1].find((factor) => factor * power <= value) ?? 1);
+}
+export function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([1, 2, 5].find((factor) => factor * power >= value) ?? 10);
+}
+
 /** 1, 2 and 5 times each power of ten from `least` to `most`, or powers of ten alone where there are many. */
 export function logTicks(least: number, most: number): number[] {
   const powers = range(Math.floor(Math.log10(least)), Math.ceil(Math.log10(most)));

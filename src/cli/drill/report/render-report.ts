@@ -84,7 +84,7 @@ function summaryTable(report: DrillReport): Markup {
 <tr>${[0, 1].map(() => PERCENTILES.map((name) => html`<th class="n">${name}</th>`))}</tr></thead>
 <tbody>${rows.map(timesRow)}</tbody></table></div>
 <div class="scroll"><table><caption>Over all rounds; but for stale commands, each of these should be 0</caption>
-<thead><tr><th>Scenario</th><th class="n">Overlap at most</th>${COUNTS.map(([, name]) => html`<th class="n">${name}</th>`)}</tr></thead>
+<thead><tr><th>Scenario</th><th class="n">Overlap</th>${COUNTS.map(([, name]) => html`<th class="n">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(countsRow)}</tbody></table></div>`;
 }
 

@@ -2,7 +2,13 @@ import { expect } from 'chai';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatMs, linearTicks, logTicks } from '../../../../src/cli/drill/report/figures.ts';
+import {
+  formatMs,
+  linearTicks,
+  logTicks,
+  roundDown,
+  roundUp,
+} from '../../../../src/cli/drill/report/figures.ts';
 import { openReport } from '../../../../src/cli/drill/report/open-report.ts';
 import { renderReport } from '../../../../src/cli/drill/report/render-report.ts';
 import type { DrillReport, DrillRound } from '../../../../src/core/drill/drill-evidence.ts';
@@ -129,6 +135,8 @@ describe('the figures of the report', () => {
   it('stand at round numbers on their axes', () => {
     expect(linearTicks(61)).to.deep.equal([0, 20, 40, 60]);
     expect(logTicks(7, 120)).to.deep.equal([10, 20, 50, 100]);
+    expect([7, 20, 33, 99].map(roundDown)).to.deep.equal([5, 20, 20, 50]);
+    expect([7, 20, 33, 99].map(roundUp)).to.deep.equal([10, 20, 50, 100]);
     expect(logTicks(0.5, 20_000)).to.deep.equal([1, 10, 100, 1_000, 10_000]);
   });
 });
