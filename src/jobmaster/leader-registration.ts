@@ -4,6 +4,7 @@ import type { ReplyBody, RequestBody } from '../core/messages/catalogue.ts';
 import type { ClusterView } from '../core/messages/handshake.ts';
 import type { RegistrationOrder } from '../core/messages/primitives.ts';
 import type { Problem, ProblemCode } from '../core/problem.ts';
+import type { CloseReason } from '../rpc/connection.ts';
 import type { InboundNotification, Outcome } from '../rpc/message-channel.ts';
 import { ResourceManagerLinks, type ResourceManagerLink } from '../rpc/resource-manager-links.ts';
 import type { HandshakeContext } from '../rpc/handshake.ts';
@@ -85,7 +86,7 @@ export class LeaderRegistration {
   #retry: Timer | null = null;
   #heartbeat: Timer | null = null;
   /** Why there is no link to these addresses. */
-  readonly #failures = new Map<string, string>();
+  readonly #failures = new Map<string, CloseReason>();
   #closed = false;
 
   constructor(options: LeaderRegistrationOptions) {
@@ -107,7 +108,10 @@ export class LeaderRegistration {
           request.fail({ code: 'INVALID', detail: 'A job master takes no such request.' }),
         onNotification: (link, notification) => post(() => this.#notified(link, notification)),
         onLinkDown: (link) => post(() => this.#linkDown(link)),
-        onDialFailed: (address, detail) => this.#failures.set(address, detail),
+        onDialFailed: (address, reason) => {
+          this.#failures.set(address, reason);
+          post(() => this.#judgeVersions());
+        },
       },
     });
   }
@@ -123,7 +127,7 @@ export class LeaderRegistration {
 
   /** One sentence for people on why nobody is registered with; empty when nothing is known. */
   whyNot(): string {
-    const failures = [...this.#failures].map(([address, detail]) => `${address}: ${detail}`);
+    const failures = [...this.#failures].map(([address, { detail }]) => `${address}: ${detail}`);
     const standbys = this.#links.links.map(({ address }) => `${address}: connected, names no leader`);
     return this.#leader === null ? [...failures, ...standbys].join('; ') : failures.join('; ');
   }
@@ -160,6 +164,16 @@ export class LeaderRegistration {
         done(outcome);
       }),
     );
+  }
+
+  /** Refused for its version by all that it knows, it will be refused again. */
+  #judgeVersions(): void {
+    const refusals = this.#options.seeds.map((seed) => this.#failures.get(seed)?.refusal);
+    const [problem] = refusals;
+    const all = refusals.every((refusal) => refusal?.code === 'UNSUPPORTED_VERSION');
+    if (all && problem !== undefined && this.#links.links.length === 0) {
+      this.#options.listener.onRefused(problem);
+    }
   }
 
   #introduction(): RequestBody<'introduceJobMaster'> {

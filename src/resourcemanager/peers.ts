@@ -67,7 +67,7 @@ export class Peers {
         onReached: (address, bootNonce) => options.sighted({ type: 'reached', address, bootNonce }),
         onLost: (address, bootNonce) => options.sighted({ type: 'broken', address, bootNonce }),
         onLinkDown: (link) => this.#pongs.delete(link.address),
-        onDialFailed: (address, _detail, kind) => {
+        onDialFailed: (address, { kind }) => {
           if (kind === 'refused') options.sighted({ type: 'refused', address });
         },
         onPong: ({ address, bootNonce }, pong) => {
@@ -124,6 +124,21 @@ export class Peers {
     if (!standby.connected) return conflict(`${to} is in line, but there is no connection to it.`);
     if (!standby.ready) return conflict(`${to} is connected, but has not answered of late.`);
     return null;
+  }
+
+  /**
+   * Whom to name when leadership is to go to whoever can take it: null is the next in line, and a problem says why
+   * nobody can.
+   */
+  successor(): { readonly to: ResourceManagerId | null } | { readonly problem: Problem } {
+    const problems: string[] = [];
+    for (const [index, { resourceManagerId }] of this.#candidates.entries()) {
+      const problem = this.handOverProblem(resourceManagerId);
+      if (problem === null) return { to: index === 0 ? null : resourceManagerId };
+      problems.push(problem.detail);
+    }
+    const why = problems.length === 0 ? 'nobody else is in line.' : problems.join(' ');
+    return { problem: { code: 'CONFLICT', detail: `Nobody could take over: ${why}` } };
   }
 
   close(): void {

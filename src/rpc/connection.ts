@@ -1,3 +1,5 @@
+import type { Problem } from '../core/problem.ts';
+
 /** Why a connection ended, as far as anybody must tell it apart. */
 export interface CloseReason {
   /**
@@ -7,6 +9,8 @@ export interface CloseReason {
    */
   readonly kind: 'refused' | 'closed' | 'reset' | 'unreachable' | 'timeout' | 'exhausted' | 'local';
   readonly detail: string;
+  /** Why one side refused the other in the handshake; left out when nothing was refused. */
+  readonly refusal?: Problem;
 }
 
 /** An ordered stream of text frames. Frames sent before a break may or may not arrive; none arrives twice. */

@@ -175,7 +175,9 @@ export function dialChannel(
     },
     onClose: (reason) => {
       handler.onClose(
-        failure === null ? reason : { kind: reason.kind, detail: `${failure.code}: ${failure.detail}` },
+        failure === null
+          ? reason
+          : { kind: reason.kind, detail: `${failure.code}: ${failure.detail}`, refusal: failure },
       );
     },
   });

@@ -38,7 +38,7 @@ export interface LinksListener {
   /** Whoever was reached is not any more. */
   onLost?(address: string, bootNonce: string): void;
   /** There is no link to that address, and why; it is dialled again. */
-  onDialFailed?(address: string, detail: string, kind: CloseReason['kind']): void;
+  onDialFailed?(address: string, reason: CloseReason): void;
   /** What it answered to the last ping. */
   onPong?(link: ResourceManagerLink, pong: ReplyBody<'ping'>): void;
 }
@@ -281,7 +281,7 @@ export class ResourceManagerLinks {
     const { context, logger, listener } = this.#options;
     if (reached !== null) listener.onLost?.(entry.address, reached.bootNonce);
     if (link !== null) listener.onLinkDown(link, reason);
-    else listener.onDialFailed?.(entry.address, entry.refusal ?? reason.detail, reason.kind);
+    else listener.onDialFailed?.(entry.address, { ...reason, detail: entry.refusal ?? reason.detail });
     if (link === null && entry.twin === null && entry.refusal === null) this.#tell(entry, reason);
     entry.refusal = null;
     logger.log('debug', 'resource-manager-connection-ended', {

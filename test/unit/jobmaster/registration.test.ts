@@ -51,6 +51,24 @@ describe('a job master that registers', () => {
     expect((job.error as Error).message).to.include('rm1:1: WRONG_CLUSTER');
   });
 
+  it('rejects at once with UNSUPPORTED_VERSION when every resource manager refuses its version', async () => {
+    const problem = { code: 'UNSUPPORTED_VERSION', detail: 'The caller speaks protocol version 1.' };
+    for (const address of ['late:1', 'late:2']) {
+      c.network.listen(address, (connection) => ({
+        onFrame: () => connection.send(JSON.stringify({ messages: [{ reply: 1, problem }] })),
+        onClose: () => {},
+      }));
+    }
+    const register = (resourceManagers: string[]): Watched<JobMaster> =>
+      new Watched(JobMaster.register({ ...c.options, resourceManagers }, c.environment));
+    const refused = register(['late:1', 'late:2']);
+    const mixed = register(['late:1', 'rm1:1']);
+    await c.clock.advance(1_000);
+    expect(refused.code).to.equal('UNSUPPORTED_VERSION');
+    expect((refused.error as Error).message).to.include('protocol version 1');
+    expect(mixed.settled).to.equal(false);
+  });
+
   it('rejects with the fields that are wrong', async () => {
     const job = new Watched(JobMaster.register({ ...c.options, jobId: '', cluster: 'C!' }, c.environment));
     await settle();
