@@ -17,7 +17,7 @@ export interface EventStreamBounds {
 export const DEFAULT_EVENT_STREAM_BOUNDS: EventStreamBounds = {
   mostClients: 256,
   mostUnreadBytes: 1024 * 1024,
-  keepAliveMs: 10_000,
+  keepAliveMs: 1_000,
 };
 
 /** One client that reads server-sent events. */

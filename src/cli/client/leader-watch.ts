@@ -2,8 +2,10 @@ import { Agent, request } from 'undici';
 import type { z } from 'zod';
 import { compareTokens, type FencingToken } from '../../core/fencing-token.ts';
 import { leaderAnswer } from '../../http/answers.ts';
+import { DEFAULT_EVENT_STREAM_BOUNDS } from '../../http/event-stream.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { pause } from '../pause.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { serverEvents, type ServerEvent } from './server-events.ts';
 
 type Token = Pick<FencingToken, 'generation' | 'epoch'>;
@@ -18,9 +20,8 @@ export interface LeaderWatchOptions {
   readonly onLeader: (leader: Leader | null) => void;
 }
 
-const CONNECT_TIMEOUT_MS = 3_000;
-/** Streams carry a comment more often than this. */
-const SILENCE_MS = 30_000;
+/** A stream that carries not even its comments for this long is left for another one, in milliseconds. */
+export const SILENCE_MS = 2.5 * DEFAULT_EVENT_STREAM_BOUNDS.keepAliveMs;
 const PAUSE_MS = 200;
 
 /**
@@ -29,20 +30,13 @@ const PAUSE_MS = 200;
  */
 export async function watchLeader(options: LeaderWatchOptions): Promise<void> {
   const { signal, clock } = options;
-  const agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: CONNECT_TIMEOUT_MS,
-    bodyTimeout: SILENCE_MS,
-  });
+  // The watch over silence has the only say.
+  const agent = new Agent({ connect: { timeout: 0 }, headersTimeout: 0, bodyTimeout: 0 });
   const tell = changesOnly(options.onLeader);
   while (!signal.aborted) {
     let reached = false;
     for (const address of options.resourceManagers) {
-      try {
-        reached = (await follow(address, agent, signal, tell)) || reached;
-      } catch {
-        // Lost, refused or silent: the next one may know.
-      }
+      reached = (await follow(address, agent, options, tell)) || reached;
       if (signal.aborted) break;
     }
     if (!reached && !signal.aborted) tell(null);
@@ -51,26 +45,35 @@ export async function watchLeader(options: LeaderWatchOptions): Promise<void> {
   await agent.destroy();
 }
 
-/** Follows the stream of one resource manager to its end; whether it said anything. */
+/** Follows the stream of one resource manager until it ends or falls silent; whether it said anything. */
 async function follow(
   address: string,
   agent: Agent,
-  signal: AbortSignal,
+  { clock, signal }: LeaderWatchOptions,
   tell: (leader: Leader | null) => void,
 ): Promise<boolean> {
-  const { statusCode, body } = await request(`http://${address}/v1/leader/watch`, {
-    dispatcher: agent,
-    signal,
-  });
-  if (statusCode !== 200) {
-    await body.dump();
-    return false;
+  const silence = new SilenceWatch(clock, SILENCE_MS);
+  let reached = false;
+  try {
+    const { statusCode, body } = await request(`http://${address}/v1/leader/watch`, {
+      dispatcher: agent,
+      signal: AbortSignal.any([signal, silence.signal]),
+    });
+    if (statusCode !== 200) {
+      await body.dump();
+      return false;
+    }
+    for await (const event of serverEvents(silence.listen(body))) {
+      const leader = leaderOf(event);
+      if (leader !== undefined) tell(leader);
+      reached = true;
+    }
+  } catch {
+    // Lost, refused or silent: the next one may know.
+  } finally {
+    silence.close();
   }
-  for await (const event of serverEvents(body)) {
-    const leader = leaderOf(event);
-    if (leader !== undefined) tell(leader);
-  }
-  return true;
+  return reached;
 }
 
 /** Undefined for an event that says nothing about the leader. */
