@@ -1,7 +1,10 @@
 import type { ResourceManagerId } from '../core/ids.ts';
-import { QuartermasterError, type Problem } from '../core/problem.ts';
+import { QuartermasterError, toProblem, type Problem } from '../core/problem.ts';
 import type { LeaderElectionService } from '../ha/leader-election.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Peers } from './peers.ts';
+import { SUSPENDED } from './term-context.ts';
 import type { Term } from './term.ts';
 
 /** How long work that is under way gets to come to its end, in milliseconds. */
@@ -14,6 +17,8 @@ const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being 
 export interface HandOverSurroundings {
   readonly clock: Clock;
   readonly election: LeaderElectionService;
+  readonly logger: Logger;
+  readonly peers: Peers;
   /** The present term; null while this process does not lead. */
   readonly term: () => Term | null;
   /** Whether the process is on its way out. */
@@ -51,10 +56,25 @@ export class HandOver {
     if (problem !== null) throw new QuartermasterError(problem);
     await this.finishWork();
     try {
+      const term = this.#around.term();
+      // Where etcd has stopped to answer meanwhile, the resignation would not be answered either.
+      if (term !== null && !term.mayServe()) throw new QuartermasterError(SUSPENDED);
       await this.#around.election.resign(to === null ? { reason } : { reason, to });
     } finally {
       // A refused resignation has changed nothing; after any other the term is over.
       this.#underWay = this.#around.stopping();
+    }
+  }
+
+  /** For one that goes: hands leadership to one that can take it, when the next in line cannot. Never rejects. */
+  async passOver(reason: string): Promise<void> {
+    const { election, logger, peers, term } = this.#around;
+    const successor = peers.successor();
+    if (term()?.mayServe() !== true || !('to' in successor) || successor.to === null) return;
+    try {
+      await election.resign({ reason, to: successor.to });
+    } catch (error) {
+      logger.log('info', 'hand-over-refused', { to: successor.to, error: toProblem(error).detail });
     }
   }
 }

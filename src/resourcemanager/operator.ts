@@ -98,11 +98,8 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
   }
 
   async stepDown(order: { readonly to: ResourceManagerId | null; readonly reason: string }): Promise<void> {
-    await this.#asLeader(() => {
-      const problem = order.to === null ? null : this.#around.peers.handOverProblem(order.to);
-      if (problem !== null) throw new QuartermasterError(problem);
-    });
-    await this.#around.resign(order.reason, order.to);
+    const to = await this.#asLeader(() => this.#successor(order.to));
+    await this.#around.resign(order.reason, to);
   }
 
   planGeneration(): Promise<GenerationPlan> {
@@ -175,6 +172,19 @@ export class Operator implements ResourceManagerView, ResourceManagerOperations 
       goingAway() ?? (present === null ? this.#notLeader() : present.mayServe() ? null : SUSPENDED);
     if (problem !== null || present === null) throw new QuartermasterError(problem ?? this.#notLeader());
     return present;
+  }
+
+  /** Throws when leadership could not go there: then nothing is begun. */
+  #successor(named: ResourceManagerId | null): ResourceManagerId | null {
+    const { peers } = this.#around;
+    if (named === null) {
+      const successor = peers.successor();
+      if ('problem' in successor) throw new QuartermasterError(successor.problem);
+      return successor.to;
+    }
+    const problem = peers.handOverProblem(named);
+    if (problem !== null) throw new QuartermasterError(problem);
+    return named;
   }
 
   #notLeader(): Problem {

@@ -107,6 +107,8 @@ export class ResourceManager implements LeaderContender {
     this.#handOver = new HandOver({
       clock,
       election: this.#election,
+      logger: this.#logger,
+      peers: this.#peers,
       term: () => this.#term,
       stopping: () => this.#stopping !== null,
     });
@@ -365,7 +367,10 @@ export class ResourceManager implements LeaderContender {
   async #stop(reason: string): Promise<void> {
     this.#logger.log('info', 'resource-manager-stopping', { reason });
     await this.#handOver.finishWork();
-    if (this.#started) await this.#election.stop(reason);
+    if (this.#started) {
+      await this.#handOver.passOver(reason);
+      await this.#election.stop(reason);
+    }
     this.#endTerm(reason);
     this.#peers.close();
     for (const { channel } of this.#connections.all()) channel.close(GOING_AWAY);

@@ -12,6 +12,7 @@ import { WebSocketAcceptor } from '../../rpc/websocket/web-socket-acceptor.ts';
 import { WebSocketDialer } from '../../rpc/websocket/web-socket-dialer.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { CommandContext } from '../command-context.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
 import { etcdStore } from '../etcd-store.ts';
 import { rehearseFailover } from '../rehearsal/failover-rehearsal.ts';
 import { aborted } from '../pause.ts';
@@ -83,7 +84,9 @@ export async function runResourceManager(
   manager.start();
   void rehearse(context, timing, logger, interruption);
   await aborted(interruption);
-  await manager.stop(`told to end by ${String(interruption.reason)}`);
+  const stopped = manager.stop(`told to end by ${String(interruption.reason)}`);
+  // Told again, it waits for etcd no more: its lease ends what it could not give back.
+  await Promise.race([stopped, aborted(context.insistence()).then(() => context.exit(EXIT_CODES.failed))]);
   streams.close();
   acceptor.close('the resource manager ends');
   await stopListening(server);

@@ -11,6 +11,16 @@ import { driven } from '../../support/testing-worker.ts';
 const ALL = { limit: 100, after: null };
 const own = candidate('rm-1', 'rm-1:1');
 
+/** Puts them in line behind the own one; the last of them is connected and answers pings. */
+async function standby(bench: ResourceManagerBench, ...names: readonly string[]): Promise<TestingStandby> {
+  const name = names.at(-1) ?? '';
+  const made = new TestingStandby(bench.clock, bench.network, name, `${name}:1`, `${name}-boot`);
+  bench.election.setCandidates([own, ...names.map((each) => candidate(each, `${each}:1`))]);
+  await bench.clock.until(() => made.introductions > 0);
+  await bench.clock.advance(2_000);
+  return made;
+}
+
 describe('what an operator sees', () => {
   it('is NO_LEADER, NOT_LEADER with the leader, SUSPENDED or the books', async () => {
     const bench = new ResourceManagerBench();
@@ -155,12 +165,45 @@ describe('what an operator orders', () => {
   it('hands leadership over', async () => {
     const bench = new ResourceManagerBench();
     bench.election.lead();
+    await standby(bench, 'rm-2');
     await driven(bench.clock, bench.resourceManager.view.stepDown({ to: null, reason: 'maintenance' }));
     expect(bench.election.resignations).to.deep.equal([{ reason: 'maintenance' }]);
     expect(bench.resourceManager.leaderSessionId).to.equal(null);
     expect(
       (await problemOf(bench.resourceManager.view.stepDown({ to: null, reason: 'again' }))).code,
     ).to.equal('NO_LEADER');
+  });
+
+  it('hands leadership to the first that can take it, and to nobody when there is none, with the reasons', async () => {
+    const bench = new ResourceManagerBench();
+    const { view } = bench.resourceManager;
+    bench.election.lead();
+    const refused = await problemOf(view.stepDown({ to: null, reason: 'test' }));
+    expect(refused).to.deep.equal({
+      code: 'CONFLICT',
+      detail: 'Nobody could take over: nobody else is in line.',
+    });
+    const [second, third] = [await standby(bench, 'rm-2'), await standby(bench, 'rm-2', 'rm-3')];
+    second.answersPings = third.answersPings = false;
+    await bench.clock.advance(6_000);
+    const { code, detail } = await problemOf(view.stepDown({ to: null, reason: 'test' }));
+    expect([code, detail.match(/rm-\d/g)]).to.deep.equal(['CONFLICT', ['rm-2', 'rm-3']]);
+    expect(bench.election.resignations).to.deep.equal([]);
+    expect(bench.resourceManager.view.status().serving).to.equal(true);
+    third.answersPings = true;
+    await bench.clock.advance(6_000);
+    await driven(bench.clock, view.stepDown({ to: null, reason: 'test' }));
+    expect(bench.election.resignations).to.deep.equal([{ reason: 'test', to: 'rm-3' }]);
+  });
+
+  it('changes nothing when etcd falls silent before the resignation', async () => {
+    const bench = new ResourceManagerBench();
+    bench.election.lead();
+    await standby(bench, 'rm-2');
+    const asked = problemOf(bench.resourceManager.view.stepDown({ to: null, reason: 'x' }));
+    bench.election.suspend();
+    expect((await driven(bench.clock, asked)).code).to.equal('SUSPENDED');
+    expect(bench.election.resignations).to.deep.equal([]);
   });
 
   it('refuses to hand over to one that is not in line, connected, ready and of a version that fits', async () => {
@@ -202,6 +245,7 @@ describe('what an operator orders', () => {
   it('goes on leading when the resignation is refused', async () => {
     const bench = new ResourceManagerBench();
     const { token } = bench.election.lead();
+    await standby(bench, 'rm-2');
     bench.election.resignProblem = new QuartermasterError({ code: 'CONFLICT', detail: 'not in line' });
     const { view } = bench.resourceManager;
     expect((await problemOf(driven(bench.clock, view.stepDown({ to: null, reason: 'x' })))).code).to.equal(
@@ -266,5 +310,16 @@ describe('the end of a resource manager', () => {
     const startMs = bench.clock.monotonicMs();
     await driven(bench.clock, bench.resourceManager.stop('SIGTERM'));
     expect(bench.clock.monotonicMs() - startMs).to.be.at.most(600);
+  });
+
+  it('hands leadership past a next in line that does not answer', async () => {
+    const bench = new ResourceManagerBench();
+    bench.election.lead();
+    const [second] = [await standby(bench, 'rm-2'), await standby(bench, 'rm-2', 'rm-3')];
+    second.answersPings = false;
+    await bench.clock.advance(6_000);
+    await driven(bench.clock, bench.resourceManager.stop('SIGTERM'));
+    expect(bench.election.resignations).to.deep.equal([{ reason: 'SIGTERM', to: 'rm-3' }]);
+    expect(bench.election.stopped).to.equal('SIGTERM');
   });
 });
