@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { driven } from '../../support/testing-worker.ts';
+import { readyStandby } from '../../support/ready-standby.ts';
 
 describe('a leader whose store is full', () => {
   let bench: ResourceManagerBench;
@@ -65,6 +66,7 @@ describe('a leader whose store is full', () => {
 
   it('does not step down, and says why', async () => {
     const { token } = bench.election.lead();
+    await readyStandby(bench, 'rm-2');
     bench.election.storeFull = true;
     const { view } = bench.resourceManager;
     expect(await problemOf(view.stepDown({ to: null, reason: 'a test' }))).to.include({ code: 'STORE_FULL' });

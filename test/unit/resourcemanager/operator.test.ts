@@ -3,6 +3,7 @@ import type { JobId, LeaderSessionId, ResourceId, ResourceManagerId } from '../.
 import { QuartermasterError } from '../../../src/core/problem.ts';
 import type { ClusterEvent, LeaderView } from '../../../src/resourcemanager/operator-view.ts';
 import { problemOf } from '../../support/problem-of.ts';
+import { readyStandby } from '../../support/ready-standby.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { candidate } from '../../support/testing-leader-election.ts';
 import { TestingStandby } from '../../support/testing-standby.ts';
@@ -10,16 +11,6 @@ import { driven } from '../../support/testing-worker.ts';
 
 const ALL = { limit: 100, after: null };
 const own = candidate('rm-1', 'rm-1:1');
-
-/** Puts them in line behind the own one; the last of them is connected and answers pings. */
-async function standby(bench: ResourceManagerBench, ...names: readonly string[]): Promise<TestingStandby> {
-  const name = names.at(-1) ?? '';
-  const made = new TestingStandby(bench.clock, bench.network, name, `${name}:1`, `${name}-boot`);
-  bench.election.setCandidates([own, ...names.map((each) => candidate(each, `${each}:1`))]);
-  await bench.clock.until(() => made.introductions > 0);
-  await bench.clock.advance(2_000);
-  return made;
-}
 
 describe('what an operator sees', () => {
   it('is NO_LEADER, NOT_LEADER with the leader, SUSPENDED or the books', async () => {
@@ -165,7 +156,7 @@ describe('what an operator orders', () => {
   it('hands leadership over', async () => {
     const bench = new ResourceManagerBench();
     bench.election.lead();
-    await standby(bench, 'rm-2');
+    await readyStandby(bench, 'rm-2');
     await driven(bench.clock, bench.resourceManager.view.stepDown({ to: null, reason: 'maintenance' }));
     expect(bench.election.resignations).to.deep.equal([{ reason: 'maintenance' }]);
     expect(bench.resourceManager.leaderSessionId).to.equal(null);
@@ -183,7 +174,7 @@ describe('what an operator orders', () => {
       code: 'CONFLICT',
       detail: 'Nobody could take over: nobody else is in line.',
     });
-    const [second, third] = [await standby(bench, 'rm-2'), await standby(bench, 'rm-2', 'rm-3')];
+    const [second, third] = [await readyStandby(bench, 'rm-2'), await readyStandby(bench, 'rm-2', 'rm-3')];
     second.answersPings = third.answersPings = false;
     await bench.clock.advance(6_000);
     const { code, detail } = await problemOf(view.stepDown({ to: null, reason: 'test' }));
@@ -199,7 +190,7 @@ describe('what an operator orders', () => {
   it('changes nothing when etcd falls silent before the resignation', async () => {
     const bench = new ResourceManagerBench();
     bench.election.lead();
-    await standby(bench, 'rm-2');
+    await readyStandby(bench, 'rm-2');
     const asked = problemOf(bench.resourceManager.view.stepDown({ to: null, reason: 'x' }));
     bench.election.suspend();
     expect((await driven(bench.clock, asked)).code).to.equal('SUSPENDED');
@@ -245,7 +236,7 @@ describe('what an operator orders', () => {
   it('goes on leading when the resignation is refused', async () => {
     const bench = new ResourceManagerBench();
     const { token } = bench.election.lead();
-    await standby(bench, 'rm-2');
+    await readyStandby(bench, 'rm-2');
     bench.election.resignProblem = new QuartermasterError({ code: 'CONFLICT', detail: 'not in line' });
     const { view } = bench.resourceManager;
     expect((await problemOf(driven(bench.clock, view.stepDown({ to: null, reason: 'x' })))).code).to.equal(
@@ -315,7 +306,7 @@ describe('the end of a resource manager', () => {
   it('hands leadership past a next in line that does not answer', async () => {
     const bench = new ResourceManagerBench();
     bench.election.lead();
-    const [second] = [await standby(bench, 'rm-2'), await standby(bench, 'rm-2', 'rm-3')];
+    const [second] = [await readyStandby(bench, 'rm-2'), await readyStandby(bench, 'rm-2', 'rm-3')];
     second.answersPings = false;
     await bench.clock.advance(6_000);
     await driven(bench.clock, bench.resourceManager.stop('SIGTERM'));

@@ -65,6 +65,7 @@ describe('what a resource manager tells the election of its peers', () => {
 
   it('is said to serve while it hands over, so that nobody challenges it', async () => {
     const { bench } = pair();
+    await bench.clock.advance(1_500);
     const { token } = bench.election.lead();
     const taskExecutor = await bench.taskExecutor('te-1');
     await taskExecutor.register(token);
