@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts';
 import { ProcessCluster } from '../support/process-cluster.ts';
 
 describe('a cluster whose etcd wants to know who asks', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let folder: string;
   let cluster: ProcessCluster | null = null;
 

@@ -10,7 +10,7 @@ const FILLER_BYTES = 900_000;
 const MOST_FILLERS = 40;
 
 describe('a cluster whose etcd is full', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: ProcessCluster;
   let held: CommandRun;
   let early: JobMaster;
@@ -58,10 +58,11 @@ describe('a cluster whose etcd is full', function () {
     parting = cluster.startWorker('task-executor', '--id=te-2', '--listen=127.0.0.1:0', '--slots=1');
     term = await cluster.leader();
     const { resourceManagerId: id } = term;
-    await eventually('the other worker has registered', async () => {
+    const bothRegistered = async (): Promise<boolean> => {
       const overview = await cluster.ask<{ taskExecutors: number }>(id, '/v1/overview');
       return overview?.taskExecutors === 2;
-    });
+    };
+    await eventually('the other worker has registered', bothRegistered, 60_000);
     fill();
   });
   after(async () => {

@@ -9,7 +9,7 @@ interface Term {
 }
 
 describe('a cluster whose etcd is in trouble', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: ProcessCluster;
   let job: CommandRun;
   let term: LeaderAnswer;

@@ -10,6 +10,9 @@ import { eventually } from './eventually.ts';
 
 const CLUSTER = 'trouble';
 
+/** Seven processes that start at once on a busy machine take their time. */
+const SETTLED_MS = 60_000;
+
 /** What fits a slot of the task executor. */
 export const SMALL = { cpuCores: 1, memoryMB: 256 };
 
@@ -118,7 +121,8 @@ export class ProcessCluster {
   /** A job master, a process of its own, that holds a slot. */
   async holder(job: string): Promise<CommandRun> {
     const run = this.startWorker('job-master', `--job=${job}`, '--slots=1');
-    await eventually(`${job} has its slot`, () => run.jsonLines.some(({ event }) => event === 'granted'));
+    const granted = (): boolean => run.jsonLines.some(({ event }) => event === 'granted');
+    await eventually(`${job} has its slot`, granted, SETTLED_MS);
     return run;
   }
 
@@ -168,7 +172,7 @@ export class ProcessCluster {
 
   /** Waits until a leader serves, both others stand by, and the task executor is registered. */
   async settled(): Promise<void> {
-    await eventually('the cluster is whole', async () => {
+    const isWhole = async (): Promise<boolean> => {
       const id = await this.serving();
       if (id === null) return false;
       const overview = await this.ask<{ taskExecutors: number; standbys: { ready: boolean }[] }>(
@@ -176,7 +180,8 @@ export class ProcessCluster {
         '/v1/overview',
       );
       return overview?.taskExecutors === 1 && overview.standbys.filter(({ ready }) => ready).length === 2;
-    });
+    };
+    await eventually('the cluster is whole', isWhole, SETTLED_MS);
   }
 
   /** Runs etcdctl over all members, or over the one given. */

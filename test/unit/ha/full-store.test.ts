@@ -103,6 +103,8 @@ describe('an election over a store that is full', () => {
       ({ level, event }) => level === 'warn' && event === 'challenging the head of the line',
     );
     expect(challenges.length, 'said while it was not known').to.be.below(3);
+    // Ten times a second for 30 s were 300.
+    expect(third.logger.of('challenging the head of the line').length).to.be.below(100);
     setFull(false);
     await scene.until('the second leads', () => second.contender.leadership !== null, 1_000);
     await clock.advance(5_000);
