@@ -15,6 +15,11 @@ export class ChallengePatience {
     this.#notBeforeMs = nowMs + this.#waitMs;
   }
 
+  /** That the head of this epoch was asked for nothing is no sign of a bad link to it: it may be asked again at once. */
+  forgive(epoch: bigint): void {
+    if (this.#epoch === epoch) this.#epoch = null;
+  }
+
   /** Whether the head of that epoch may be asked. */
   mayAsk(epoch: bigint, nowMs: number): boolean {
     return this.#epoch !== epoch || nowMs >= this.#notBeforeMs;

@@ -12,6 +12,8 @@ export interface HeadWatchSettings {
 /** A challenge that stands, ours or somebody else's. */
 interface Standing {
   readonly createRevision: bigint;
+  /** The head had not been heard once: whoever has just come connects to it still. */
+  readonly beforeMet: boolean;
   /** Since when it has stood without a doubt about etcd or about ourselves. */
   sinceMs: number;
   reading: boolean;
@@ -34,6 +36,8 @@ export class HeadWatch {
   readonly #patience: ChallengePatience;
   #head: LineEntry | null = null;
   #confirmed = false;
+  /** Whether it was ever heard to serve. */
+  #met = false;
   /** Since when it could have confirmed. */
   #headSinceMs = 0;
   #heardMs = 0;
@@ -66,6 +70,7 @@ export class HeadWatch {
     this.#confirmed = confirmed || (same && this.#confirmed);
     this.#head = head;
     if (same) return;
+    this.#met = false;
     this.#headSinceMs = nowMs;
     this.#heardMs = nowMs;
     this.#suspended = false;
@@ -84,7 +89,10 @@ export class HeadWatch {
     }
     this.#confirmed = true;
     this.#suspended = pong.state !== 'serving';
-    if (!this.#suspended) this.#heardMs = nowMs;
+    if (this.#suspended) return;
+    this.#heardMs = nowMs;
+    if (!this.#met) this.#patience.forgive(head.createRevision);
+    this.#met = true;
   }
 
   /** A call to etcd failed: the head may not have been able to answer either. */
@@ -107,6 +115,7 @@ export class HeadWatch {
     if (outcome.kind !== 'standing') return;
     this.#challenge = {
       createRevision: outcome.createRevision,
+      beforeMet: !this.#met,
       sinceMs: nowMs,
       reading: false,
       readSentMs: nowMs,
@@ -127,7 +136,8 @@ export class HeadWatch {
       this.#suspended = false;
       this.#heardMs = nowMs;
       this.#headSinceMs = nowMs;
-      if (this.#head !== null) this.#patience.answered(this.#head.createRevision, nowMs);
+      const isNews = !(challenge.beforeMet && this.#met);
+      if (this.#head !== null && isNews) this.#patience.answered(this.#head.createRevision, nowMs);
       return;
     }
     // Where a read takes so long, the head's answer may have taken as long.

@@ -87,6 +87,31 @@ describe('the watch over the head of the line', () => {
     }
   });
 
+  it('asks again at once when it had asked before it first heard the head, as whoever has just come does', () => {
+    pass(300);
+    expect(puts, 'nobody was heard yet').to.deep.equal([10_250]);
+    pass(100, { state: 'serving', epoch: 5n });
+    standing = false;
+    pass(600, { state: 'serving', epoch: 5n });
+    const heardMs = nowMs;
+    standing = true;
+    pass(300);
+    expect(puts).to.deep.equal([10_250, heardMs + 250]);
+  });
+
+  it('asks again at once also when it heard the head only after the answer, and only that once', () => {
+    pass(300);
+    standing = false;
+    pass(200);
+    pass(100, { state: 'serving', epoch: 5n });
+    const heardMs = nowMs;
+    pass(3_000);
+    expect(puts).to.deep.equal([10_250, heardMs + 250]);
+    pass(100, { state: 'serving', epoch: 5n });
+    pass(300);
+    expect(puts.length, 'an answer heard again forgives nothing').to.equal(2);
+  });
+
   it('is patient with one head, not with the next', () => {
     standing = false;
     pass(500);
