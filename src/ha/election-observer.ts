@@ -28,7 +28,7 @@ export interface ElectionState {
   readonly storeRevision: bigint;
   /** How many listings have been answered. */
   readonly listing: number;
-  /** Of the listing that this comes from, when the store's revision has fallen: it has lost its data. */
+  /** While the listing that this comes from shows a lower revision than had been seen before. */
   readonly fall: { readonly from: bigint; readonly to: bigint } | null;
 }
 
@@ -63,6 +63,8 @@ export class ElectionObserver {
   #restarts = 0;
   #listing: AbortController | null = null;
   #listings = 0;
+  /** The highest revision seen since the identity was written. */
+  #highest = 0n;
   #timer: Timer | null = null;
   #stopped = false;
 
@@ -102,7 +104,7 @@ export class ElectionObserver {
     this.#listing = listing;
     const transaction = listElection(this.#keys);
     // A linearizable answer cannot be older than what was known before it was asked for.
-    const known = this.#state?.storeRevision ?? 0n;
+    const known = this.#highest;
     const call = sendUntilAnswered(
       this.#context,
       (endpoint) => endpoint.transact(transaction, this.#context.timing.etcdCallMs),
@@ -116,14 +118,20 @@ export class ElectionObserver {
       if (outcome.copies > 1) this.#listener.onDoubt?.();
       this.#listings += 1;
       if (outcome.value.revision < known) return this.#fell(outcome.value, known);
+      this.#highest = later(this.#highest, outcome.value.revision);
       then(outcome.value);
     });
   }
 
   #fell(listing: TransactionResult, from: bigint): void {
     const fall = { from, to: listing.revision };
-    this.#context.logger.log('error', 'the revision of etcd has fallen', fall);
-    this.#restart(listing, fall);
+    const before = this.#state;
+    if (before?.fall === null) this.#context.logger.log('error', 'the revision of etcd has fallen', fall);
+    const [identity] = toState(listing, this.#listings).identity.keyValues;
+    const same = identity?.value === before?.identity.keyValues[0]?.value;
+    // Another identity says more than any revision, and what comes is counted from there.
+    if (!same) this.#highest = listing.revision;
+    this.#restart(listing, same || identity === undefined ? fall : null);
   }
 
   #restart(listing: TransactionResult, fall: ElectionState['fall'] = null): void {
@@ -131,7 +139,6 @@ export class ElectionObserver {
     this.#state = { ...toState(listing, this.#listings), fall };
     this.#watch(listing.revision + 1n);
     this.#listener.onState(this.#state);
-    if (this.#state !== null) this.#state = { ...this.#state, fall: null };
   }
 
   #compare(): void {
@@ -148,7 +155,7 @@ export class ElectionObserver {
       if (listing.revision >= newest && missed.length === 0) {
         this.#restarts = 0;
         const storeRevision = later(now.storeRevision, listing.revision);
-        this.#state = { ...now, storeRevision, listing: this.#listings };
+        this.#state = { ...now, storeRevision, listing: this.#listings, fall: null };
         return this.#listener.onState(this.#state);
       }
       const fields = { parts: missed.join(' '), revision: listing.revision };
@@ -189,7 +196,9 @@ export class ElectionObserver {
       else byKey.delete(event.key);
     }
     const part: Part = { keyValues: inLine([...byKey.values()]), revision };
-    this.#state = { ...state, [name]: part, storeRevision: later(state.storeRevision, revision) };
+    this.#highest = name === 'identity' ? revision : later(this.#highest, revision);
+    const fall = name === 'identity' ? null : state.fall;
+    this.#state = { ...state, [name]: part, storeRevision: later(state.storeRevision, revision), fall };
     this.#listener.onState(this.#state);
   }
 

@@ -92,7 +92,7 @@ async function declareAndRecover(
 async function wiped(scene: FailoverScene, chance: () => number): Promise<Findings> {
   await powerOff(scene, chance);
   loseEtcd(scene, null);
-  await scene.run(1_500);
+  await scene.run(3_500);
   await nobodyServes(scene, 30_000);
   return declareAndRecover(scene, chance, 5);
 }
@@ -147,7 +147,7 @@ async function restored(scene: FailoverScene, chance: () => number): Promise<Fin
   await goOn(scene, chance);
   await powerOff(scene, chance);
   loseEtcd(scene, snapshot);
-  await scene.run(1_500);
+  await scene.run(3_500);
   await nobodyServes(scene, 30_000);
   return declareAndRecover(scene, chance, 6);
 }
@@ -181,7 +181,7 @@ async function restoredSameLeader(scene: FailoverScene, chance: () => number): P
   cluster.etcd.shutDown();
   await scene.run(50 + chance() * 2_000);
   loseEtcd(scene, snapshot);
-  await scene.run(1_500);
+  await scene.run(3_500);
   await nobodyServes(scene, 30_000);
   return declareAndRecover(scene, chance, 5);
 }

@@ -45,7 +45,7 @@ export interface Observation {
   readonly etcdRevision: bigint;
   /** How many listings have been answered. One that is asked for by `observe` counts, and begins after that. */
   readonly listing: number;
-  /** When this listing shows a lower revision than was known when it was asked for: etcd has lost its data. */
+  /** While listings show a lower revision than was known when they were asked for. */
   readonly fall: { readonly from: bigint; readonly to: bigint } | null;
 }
 

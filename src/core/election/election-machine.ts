@@ -68,7 +68,7 @@ export class ElectionMachine {
     if (this.#trust.remembered === null) {
       return this.#identityAsked ? Infinity : Math.max(this.#identityDueMs, this.#doubtedUntilMs);
     }
-    return this.#unspoken === null ? this.#notBeforeMs : Infinity;
+    return this.#unspoken === null ? Math.max(this.#notBeforeMs, this.#doubtedUntilMs) : Infinity;
   }
 
   /** Whether an effect of this candidacy's term may begin in this very turn (G6). */
@@ -160,7 +160,8 @@ export class ElectionMachine {
       }
       return;
     }
-    const ready = observation !== null && this.#trust.remembered !== null && this.#contradiction === null;
+    const believed = this.#contradiction === null && this.#doubtedUntilMs === -Infinity;
+    const ready = observation !== null && this.#trust.remembered !== null && believed;
     if (!ready || this.#candidacy !== null || now.monotonicMs < this.#notBeforeMs) return;
     if (this.#findsUnspoken(observation.line, out)) return;
     this.#candidacies += 1;

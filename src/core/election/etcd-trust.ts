@@ -12,6 +12,9 @@ export type EtcdVerdict =
   | { readonly kind: 'renewed'; readonly before: Identity | null; readonly now: Identity }
   | { readonly kind: 'contradicts'; readonly why: string };
 
+/** Some versions of etcd answer a linearizable read from a stale store for a moment; a fall that lasts is none of these. */
+export const FALL_BELIEVED_MS = 1_000;
+
 /**
  * What this process and its workers remember, held against what etcd shows. Three things give away an etcd that
  * was wiped or restored: another identity than the one remembered, a revision that has fallen, and workers most of
@@ -22,8 +25,8 @@ export class EtcdTrust {
   readonly #memory = new IdentityMemory();
   /** How far its revision fell, until an operator declares a new generation. */
   #fall: { readonly from: bigint; readonly to: bigint } | null = null;
-  /** Number of the listing whose fall was taken note of last. */
-  #fallListing = 0;
+  /** A fall that is not believed yet: when it was seen first, and by which listing, when, it was seen last. */
+  #suspicion: { readonly sinceMs: number; readonly lastMs: number; readonly listing: number } | null = null;
   /** Listings that had been answered when the workers were found to contradict; null while they do not. */
   #doubtedAt: number | null = null;
 
@@ -41,17 +44,17 @@ export class EtcdTrust {
   judge(observation: Observation, nowMs: number): EtcdVerdict {
     const before = this.#memory.remembered;
     const seen = observation.identity;
-    const fell = observation.fall !== null && observation.listing > this.#fallListing;
-    this.#fallListing = Math.max(this.#fallListing, observation.fall === null ? 0 : observation.listing);
-    if (fell) this.#fall = observation.fall;
     // What the workers say comes first where nothing is remembered: else it would be learned from a wiped etcd.
     const verdict = before === null ? null : this.#memory.judge(seen);
     if (verdict === 'renewed' && seen !== null) {
       this.#fall = null;
+      this.#suspicion = null;
       this.#doubtedAt = null;
       return { kind: 'renewed', before, now: seen };
     }
     if (verdict === 'contradicts') return { kind: 'contradicts', why: differing(before, seen) };
+    const suspected = this.#judgeFall(observation, nowMs);
+    if (suspected) return { kind: 'doubted' };
     if (this.#fall !== null) {
       return { kind: 'contradicts', why: `its revision fell from ${this.#fall.from} to ${this.#fall.to}` };
     }
@@ -64,6 +67,20 @@ export class EtcdTrust {
   /** What the workers know, held against what was seen last. */
   summary(observation: Observation | null, nowMs: number): WitnessSummary {
     return this.witnesses.summary(factsOf(observation), nowMs);
+  }
+
+  /** True while a fall is seen that may be a stale read. */
+  #judgeFall({ fall, listing }: Observation, nowMs: number): boolean {
+    if (fall === null || this.#fall !== null) {
+      this.#suspicion = null;
+      return false;
+    }
+    const before = this.#suspicion ?? { sinceMs: nowMs, lastMs: nowMs, listing };
+    this.#suspicion = listing > before.listing ? { ...before, lastMs: nowMs, listing } : before;
+    if (this.#suspicion.lastMs - before.sinceMs < FALL_BELIEVED_MS) return true;
+    this.#fall = fall;
+    this.#suspicion = null;
+    return false;
   }
 
   /** More than half of those who know anything: then it is etcd that is wrong, else the workers are. */
@@ -88,6 +105,6 @@ function factsOf(observation: Observation | null): EtcdFacts {
 
 function differing(before: Identity | null, seen: Identity | null): string {
   const named = (identity: Identity | null): string =>
-    identity === null ? 'none' : `cluster id ${identity.clusterId}, generation ${identity.generation}`;
-  return `it holds the identity ${named(seen)}; remembered is ${named(before)}`;
+    identity === null ? 'no identity' : `cluster id ${identity.clusterId}, generation ${identity.generation}`;
+  return `it holds ${named(seen)}; remembered is ${named(before)}`;
 }
