@@ -233,28 +233,6 @@ describe('the operator HTTP of a resource manager', () => {
       ]);
     });
 
-    it('declare a new generation, the one named if one is, and tell which stands', async () => {
-      const plan = await ask('/v1/new-generation');
-      expect(plan.status).to.equal(200);
-      expect(plan.json).to.deep.include({ informedWorkers: 3, contradictingWorkers: 2 });
-      expect(view.orders, 'a plan orders nothing').to.deep.equal([]);
-      for (const [body, generation] of [
-        [undefined, 2],
-        ['{"generation":7}', 7],
-      ] as const) {
-        const { status, json } = await ask('/v1/new-generation', { method: 'POST', ...(body && { body }) });
-        expect(status).to.equal(202);
-        expect(json).to.deep.equal({ accepted: true, clusterId: 'cluster-id', generation });
-      }
-      expect(view.orders).to.deep.equal([
-        ['newGeneration', null],
-        ['newGeneration', 7],
-      ]);
-      for (const body of ['{"generation":0}', '{"generation":"2"}', '{"generations":2}']) {
-        await refused(400, 'INVALID', '/v1/new-generation', { method: 'POST', body });
-      }
-    });
-
     it('are answered with the problem of whoever refuses them', async () => {
       view.refusal = { code: 'UNKNOWN_TASK_EXECUTOR', detail: 'There is no te-9.' };
       await refused(404, 'UNKNOWN_TASK_EXECUTOR', '/v1/task-executors/te-9/drain', { method: 'POST' });
