@@ -13,6 +13,8 @@ export interface DurableOutboxOptions<Effect> {
   readonly maySurpassToken: (effect: Effect) => boolean;
   /** Carries one effect out; called in order. */
   readonly run: (effect: Effect) => void;
+  /** Runs the continuation after a while: a token that nothing waits for is written with what comes next. */
+  readonly later: (continuation: () => void) => void;
   /** Runs the continuation as an event of the endpoint. */
   readonly post: (continuation: () => void) => void;
   /** A save failed: nothing that waits for it will run. */
@@ -52,7 +54,9 @@ export class DurableOutbox<Effect> {
       this.#waiting.push({ effect, version });
     }
     this.#flush();
-    this.#save();
+    const held = effects.length > 0 && this.#waiting.at(-1)?.effect === effects.at(-1);
+    if (write === 'token') this.#options.later(() => this.#save());
+    else if (write === 'state' || held) this.#save();
   }
 
   /** Drops what waits. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../core/problem.ts';
@@ -9,19 +9,24 @@ import { FileLock, isErrno } from './file-lock.ts';
 import { checkOwner, type OpenState, type StateOwner, type TaskExecutorStateStore } from './state-store.ts';
 
 const FORMAT = 'quartermaster-task-executor-state';
-const VERSION = 1;
+const VERSION = 2;
+/** A longer file is replaced by one that holds the newest state only, in bytes. */
+const MOST_BYTES = 1024 * 1024;
 
-const fileSchema = z.object({
+const lineSchema = z.object({
   format: z.literal(FORMAT),
-  version: z.literal(VERSION),
+  // Version 1 was a file of one line.
+  version: z.literal([1, VERSION]),
   /** SHA-256 of the state's JSON text. */
   checksum: z.string(),
   state: z.record(z.string(), z.unknown()),
 });
 
 /**
- * Keeps the state in one JSON file that is replaced as a whole: written beside it, flushed to the disk, renamed
- * over it. A crash leaves the old state or the new one, never a part. Locked while it is open.
+ * Keeps the state in one file of JSON lines, each a whole state; the last one counts. A save adds a line and flushes it
+ * to the disk, which costs a quarter of replacing the file. The first save, and one that finds the file long, replaces it:
+ * written beside it, flushed, renamed over it. A crash leaves the old state or the new one: a last line without its end
+ * was never acknowledged, and is left out. Locked while it is open.
  */
 export class StateFile implements TaskExecutorStateStore {
   readonly #path: string;
@@ -57,6 +62,9 @@ class OpenStateFile implements OpenState {
   readonly #path: string;
   readonly #lock: FileLock;
   #lastSave: Promise<void> = Promise.resolve();
+  /** Of this process's own file; null until the first save, and after one that failed. */
+  #file: FileHandle | null = null;
+  #bytes = 0;
   #closed = false;
 
   constructor(path: string, lock: FileLock, state: TaskExecutorState | null) {
@@ -67,7 +75,7 @@ class OpenStateFile implements OpenState {
 
   save(state: TaskExecutorState): Promise<void> {
     if (this.#closed) return Promise.reject(unusable(`The state file ${this.#path} was closed`, undefined));
-    const saved = this.#lastSave.then(() => replace(this.#path, encode(state)));
+    const saved = this.#lastSave.then(() => this.#save(Buffer.from(encode(state))));
     this.#lastSave = saved.catch(() => {});
     return saved.catch((error: unknown) => {
       throw unusable(`The state file ${this.#path} cannot be written`, error);
@@ -79,7 +87,23 @@ class OpenStateFile implements OpenState {
     if (this.#closed) return;
     this.#closed = true;
     await this.#lastSave;
+    await this.#file?.close();
     await this.#lock.release();
+  }
+
+  async #save(line: Buffer): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    if (file === null || this.#bytes + line.length > MOST_BYTES) {
+      await file?.close();
+      this.#file = await replace(this.#path, line);
+      this.#bytes = line.length;
+      return;
+    }
+    await file.appendFile(line);
+    await file.datasync();
+    this.#bytes += line.length;
+    this.#file = file;
   }
 }
 
@@ -102,9 +126,9 @@ async function readState(path: string): Promise<TaskExecutorState | null> {
     throw unusable(`The state file ${path} cannot be read`, error);
   }
   try {
-    const file = fileSchema.parse(JSON.parse(text));
-    if (checksumOf(JSON.stringify(file.state)) !== file.checksum) throw new Error('its checksum is wrong');
-    return taskExecutorState.parse(file.state);
+    const line = lineSchema.parse(JSON.parse(lastLine(text)));
+    if (checksumOf(JSON.stringify(line.state)) !== line.checksum) throw new Error('its checksum is wrong');
+    return taskExecutorState.parse(line.state);
   } catch (error) {
     throw unusable(
       `The state file ${path} is damaged or not a task executor's state. Restore it; or remove it, and the slots ` +
@@ -114,22 +138,31 @@ async function readState(path: string): Promise<TaskExecutorState | null> {
   }
 }
 
-async function replace(path: string, text: string): Promise<void> {
+/** What stands behind the last end of a line is a save that was not finished. */
+function lastLine(text: string): string {
+  const end = text.lastIndexOf('\n');
+  return text.slice(text.lastIndexOf('\n', end - 1) + 1, end + 1);
+}
+
+/** Returns the new file, open for more. */
+async function replace(path: string, line: Buffer): Promise<FileHandle> {
   const next = `${path}.next`;
   const file = await open(next, 'w', 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(line);
     await file.sync();
-  } finally {
+    await rename(next, path);
+    const directory = await open(dirname(path), 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  } catch (error) {
     await file.close();
+    throw error;
   }
-  await rename(next, path);
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  return file;
 }
 
 function unusable(sentence: string, cause: unknown): QuartermasterError {

@@ -32,6 +32,8 @@ export interface TaskExecutorStatus {
   readonly slots: readonly SlotStatus[];
 }
 
+/** A token that is adopted is written with the first command under it, or after this long, in milliseconds. */
+const TOKEN_WRITE_DELAY_MS = 25;
 const MOST_SLOTS = 65_536;
 
 /**
@@ -180,11 +182,13 @@ export class TaskExecutor {
     this.#phase = 'running';
     this.#book = book;
     this.#openState = open;
+    const { clock } = this.#options;
     this.#outbox = new DurableOutbox<TaskExecutorEffect>({
       save: open === null ? null : () => open.save(book.state()),
       run: (effect) => this.#perform(effect),
       // Should this process die before the token is written: no leader below it can acknowledge the next process.
       maySurpassToken: (effect) => effect.type === 'register',
+      later: (continuation) => clock.schedule(TOKEN_WRITE_DELAY_MS, () => this.#mailbox.post(continuation)),
       post: (continuation) =>
         this.#mailbox.post(() => {
           continuation();

@@ -7,16 +7,18 @@ function outboxOf(options: { durable: boolean }) {
   const ran: string[] = [];
   const saves: { resolve(): void; reject(error: Error): void }[] = [];
   const errors: unknown[] = [];
+  const delayed: (() => void)[] = [];
   const outbox = new DurableOutbox<string>({
     save: options.durable
       ? () => new Promise((resolve, reject) => void saves.push({ resolve, reject }))
       : null,
     run: (effect) => ran.push(effect),
     maySurpassToken: (effect) => effect.startsWith('register'),
+    later: (continuation) => void delayed.push(continuation),
     post: (continuation) => continuation(),
     onError: (error) => errors.push(error),
   });
-  return { outbox, ran, saves, errors };
+  return { outbox, ran, saves, errors, delayed };
 }
 
 describe('DurableOutbox', () => {
@@ -42,11 +44,32 @@ describe('DurableOutbox', () => {
   it('lets a registration go before a mere token is durable, and nothing else', async () => {
     const { outbox, ran, saves } = outboxOf({ durable: true });
     outbox.push(['journal', 'register'], 'token');
-    outbox.push(['register again', 'answer'], null);
+    outbox.push(['register again'], null);
+    expect(saves).to.have.length(0);
+    outbox.push(['answer'], null);
     expect(ran).to.deep.equal(['register', 'register again']);
     saves[0]?.resolve();
     await settle();
     expect(ran).to.deep.equal(['register', 'register again', 'journal', 'answer']);
+  });
+
+  it('writes a token that nothing waits for after a while, or with the next change', async () => {
+    const { outbox, ran, saves, delayed } = outboxOf({ durable: true });
+    outbox.push(['journal'], 'token');
+    outbox.push([], null);
+    expect(saves).to.have.length(0);
+    delayed[0]?.();
+    expect(saves).to.have.length(1);
+    saves[0]?.resolve();
+    await settle();
+    expect(ran).to.deep.equal(['journal']);
+    outbox.push(['journal'], 'token');
+    outbox.push(['answer'], 'state');
+    saves[1]?.resolve();
+    await settle();
+    expect(ran).to.deep.equal(['journal', 'journal', 'answer']);
+    delayed[1]?.();
+    expect(saves).to.have.length(2);
   });
 
   it('holds a registration back while anything that it may speak of is not durable', async () => {

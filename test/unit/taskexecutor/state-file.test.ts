@@ -114,6 +114,52 @@ describe('StateFile', () => {
     await again.close();
   });
 
+  it('leaves out a last line that the process did not finish before it died', async () => {
+    const file = await new StateFile(path).open(OWNER);
+    for (const n of [1, 2, 3]) await file.save({ ...STATE, lastSeen: { generation: 1, epoch: 1n, n } });
+    await file.close();
+    const text = await readFile(path, 'utf8');
+    expect(text.split('\n')).to.have.length(4);
+    const third = text.slice(text.lastIndexOf('\n', text.length - 2) + 1);
+    for (const cut of [1, 20, third.length - 1, third.length]) {
+      await writeFile(path, text.slice(0, -cut));
+      const again = await new StateFile(path).open(OWNER);
+      expect(again.state?.lastSeen?.n).to.equal(2);
+      await again.close();
+    }
+  });
+
+  it('refuses a file whose last line is whole and wrong, though those before it are right', async () => {
+    await write();
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, `${text}nonsense\n`);
+    expect(await problemOf(new StateFile(path).open(OWNER))).to.match(/is damaged/);
+  });
+
+  it('does not grow for ever, and keeps the newest state', async () => {
+    const file = await new StateFile(path).open(OWNER);
+    await file.save(STATE);
+    const lineBytes = (await readFile(path)).length;
+    const saves = Math.ceil((2.5 * 1024 * 1024) / lineBytes);
+    for (let n = 1; n <= saves; n += 1) {
+      await file.save({ ...STATE, lastSeen: { generation: 1, epoch: 1n, n } });
+    }
+    await file.close();
+    expect((await readFile(path)).length).to.be.lessThan(1024 * 1024 + 1);
+    const again = await new StateFile(path).open(OWNER);
+    expect(again.state?.lastSeen?.n).to.equal(saves);
+    await again.close();
+  });
+
+  it('reads what the version before wrote, which was one line', async () => {
+    await write();
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('"version":2', '"version":1'));
+    const file = await new StateFile(path).open(OWNER);
+    expect(file.state).to.deep.equal(STATE);
+    await file.close();
+  });
+
   it('refuses a damaged file with a sentence, and does not touch it', async () => {
     await write();
     const text = await readFile(path, 'utf8');
