@@ -1,4 +1,7 @@
 import { cpus } from 'node:os';
+import { loadElectionMachines } from './election-machines.ts';
+import { ElectionModel } from './election-model.ts';
+import { LARGE_ELECTION_WORLDS, SMALL_ELECTION_WORLDS } from './election-worlds.ts';
 import { type Exploration, explore, type Model } from './explore.ts';
 import { loadSlotMachines } from './slot-machines.ts';
 import { SlotModel } from './slot-model.ts';
@@ -29,12 +32,22 @@ function report({ name, bounds }: Subject, found: Exploration, seconds: number):
 
 /** Explores every world, or those whose name holds `WORLD`; exit code 1 when anything was found. */
 async function main(): Promise<number> {
-  const machines = await loadSlotMachines();
-  const subjects: Subject[] = [...SMALL_SLOT_WORLDS, ...LARGE_SLOT_WORLDS].map(({ name, bounds }) => ({
-    name: `slots, ${name}`,
-    bounds,
-    model: () => new SlotModel(machines, bounds) as Model<unknown>,
-  }));
+  const electionMachines = await loadElectionMachines();
+  const slotMachines = await loadSlotMachines();
+  const elections = [...SMALL_ELECTION_WORLDS, ...LARGE_ELECTION_WORLDS];
+  const slots = [...SMALL_SLOT_WORLDS, ...LARGE_SLOT_WORLDS];
+  const subjects: Subject[] = [
+    ...elections.map(({ name, bounds }) => ({
+      name: `election, ${name}`,
+      bounds,
+      model: () => new ElectionModel(electionMachines, bounds) as Model<unknown>,
+    })),
+    ...slots.map(({ name, bounds }) => ({
+      name: `slots, ${name}`,
+      bounds,
+      model: () => new SlotModel(slotMachines, bounds) as Model<unknown>,
+    })),
+  ];
   const wanted = process.env['WORLD'] ?? '';
   const chosen = subjects.filter(({ name }) => name.includes(wanted));
   if (chosen.length === 0) {

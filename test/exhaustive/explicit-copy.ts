@@ -18,6 +18,7 @@ interface KeptFunction {
 }
 
 const KEPT_FUNCTIONS: readonly KeptFunction[] = [
+  { file: 'ha/embedded/mvcc-state.js', begins: '() => { };', captures: [] },
   { file: 'core/jobmaster/pool-state.js', begins: '() => this.nextCallId()', captures: [] },
   { file: 'core/slotmanager/recovery.js', begins: '() => this.#endGrace()', captures: [] },
   {

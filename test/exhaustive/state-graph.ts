@@ -75,6 +75,8 @@ const WITHOUT_MEANING: Readonly<Record<string, readonly string[]>> = {
   PoolState: ['out'],
   TaskExecutorBook: ['$nowMs'],
   Turn: ['nowMs'],
+  // Only watches read the past of the store, and the model reads its present instead.
+  MvccState: ['$history'],
 };
 
 interface Due {
