@@ -50,6 +50,7 @@ export function renderDrill(report: DrillReport): string {
   if (report.violations.length > 0) {
     lines.push(`${report.violations.length} violations:`, ...report.violations.flatMap(violationLines));
   }
+  if (report.limits.length > 0) lines.push('', ...report.limits);
   return lines.join('\n');
 }
 

@@ -72,6 +72,12 @@ describe('a report of a drill', () => {
     expect(text).to.include('G3 two-users (round 2): Two had it.\n     te-1/0');
   });
 
+  it('says what the figures do not', () => {
+    expect(renderDrill(reportOf([roundWith()], { limits: ['All on one machine.'] }))).to.match(
+      /\nAll on one machine\.$/,
+    );
+  });
+
   it('has one line for a round while the drill runs', () => {
     const trouble = roundWith({ round: 3, fellBackToTtl: true, staleRefused: 2, overlapMs: 1.5 });
     expect(roundLine(trouble, 9)).to.equal(
