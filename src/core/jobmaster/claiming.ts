@@ -202,7 +202,8 @@ function claimed(
   if (nowMs >= deadlineMs) return giveUpClaim(state, allocation, claim, nowMs);
   const { grant } = claim;
   dropClaim(state, claim);
-  state.excluded.delete(grant.slotId.resourceId);
+  // What waits may be served from there again.
+  if (state.excluded.delete(grant.slotId.resourceId)) state.tellWaiting();
   state.requests.fulfilled(allocation.id);
   const held: Held = { kind: 'held', grant, sentMs, deadlineMs, durationMs, shown: false };
   allocation.phase = held;

@@ -90,6 +90,12 @@ export class PoolState {
     this.requests.send(allocation.id);
   }
 
+  /** The leader is told again of everything that waits. */
+  tellWaiting(): void {
+    for (const { id, phase } of this.allocations.values())
+      if (phase.kind === 'waiting') this.requests.send(id);
+  }
+
   exclude(resourceId: ResourceId, nowMs: number): void {
     this.excluded.set(resourceId, nowMs + this.timing.slotLeaseMs);
   }

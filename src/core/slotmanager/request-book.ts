@@ -140,6 +140,13 @@ export class RequestBook {
     return (request.excluded.get(resourceId) ?? -Infinity) > this.#turn.nowMs;
   }
 
+  /** Its job master says anew which task executors it cannot reach: no other one is kept from the request any more. */
+  allowAllBut(request: SlotRequestEntry, unreachable: readonly ResourceId[]): void {
+    for (const resourceId of request.excluded.keys()) {
+      if (!unreachable.includes(resourceId)) request.excluded.delete(resourceId);
+    }
+  }
+
   /** Leaves that task executor alone for this request for a while, longer each time. */
   rest(request: SlotRequestEntry, resourceId: ResourceId): void {
     const attempt = (request.rests.get(resourceId)?.attempt ?? -1) + 1;

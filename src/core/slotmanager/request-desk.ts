@@ -156,6 +156,7 @@ export class RequestDesk {
     const deadlineMs = this.#turn.nowMs + asked.remainingMs;
     request.deadlineMs = request.asked ? Math.min(request.deadlineMs, deadlineMs) : deadlineMs;
     request.order = order;
+    this.#requests.allowAllBut(request, asked.excluded);
     for (const resourceId of asked.excluded) this.#requests.exclude(request, resourceId);
     if (!request.asked) {
       request.asked = true;

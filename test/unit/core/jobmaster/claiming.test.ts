@@ -111,6 +111,26 @@ describe('a slot pool that claims', () => {
     expect(t.last('requestSlots').requests[0]?.excluded).to.deep.equal([]);
   });
 
+  it('tells the leader of all that waits once another claim shows that the task executor is back', () => {
+    t.request('b');
+    t.grant(grantFor('a'));
+    t.pass(5_000);
+    expect(t.last('requestSlots').requests[0]).to.deep.include({ allocationId: 'a', excluded: ['te'] });
+    t.grant(grantFor('b'));
+    t.connect();
+    const before = t.all('requestSlots').length;
+    t.answerClaim();
+    expect(t.all('requestSlots')).to.have.length(before + 1);
+    const [told, ...others] = t.last('requestSlots').requests;
+    expect(told).to.deep.include({ allocationId: 'a', excluded: [] });
+    expect(others).to.deep.equal([]);
+    t.request('c');
+    t.grant(grantFor('c', { slot: 1 }));
+    const requests = t.all('requestSlots').length;
+    t.answerClaim();
+    expect(t.all('requestSlots'), 'once').to.have.length(requests);
+  });
+
   it('withdraws an unanswered claim until that is answered before it claims another', () => {
     t.grant(grantFor('a'));
     t.connect();

@@ -27,6 +27,11 @@ describe('SlotManager: a task executor that the job master cannot reach', () => 
     expect(bench.counts()).to.equal('1/0/0');
   });
 
+  it('is tried again at once when the job master, asking again, names it no more', () => {
+    bench.request('r', N, { excluded: [] });
+    expect(bench.counts()).to.equal('1/0/0');
+  });
+
   it('is not left alone for longer by a repeated request that names it again', () => {
     bench.pass(DEFAULT_TIMING.slotLeaseMs - 1);
     bench.request('r', N, { excluded: ['te'] });
