@@ -1,4 +1,5 @@
 import type { LinkBehaviour, LinkVerdict } from '../../src/rpc/in-memory-network.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import type { SeededRandomness } from '../support/testing-randomness.ts';
 
 /** How bad the links are; each share is a chance per frame. */
@@ -17,12 +18,28 @@ export interface LinkQuality {
 export class LossyLinks {
   readonly #randomness: SeededRandomness;
   readonly #cut = new Set<string>();
+  readonly #breakNext = new Set<string>();
+  readonly #stallNext = new Set<string>();
+  readonly #slow = new Map<string, number>();
+  readonly #refusing = new Set<string>();
+  /** When the last frame that each address has sent arrives. */
+  readonly #lastArrivals = new Map<string, { to: string; atMs: number }>();
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   quality: LinkQuality;
+  /** Frames that arrive before an earlier one of the same sender to another receiver. */
+  overtaking = 0;
+  /** Is told each link on which a frame was lost or the connection broke. */
+  onTrouble: (from: string, to: string) => void = () => {};
   stalls = 0;
   breaks = 0;
 
-  constructor(randomness: SeededRandomness, quality: LinkQuality) {
+  constructor(
+    randomness: SeededRandomness,
+    quality: LinkQuality,
+    clock: Pick<Clock, 'monotonicMs'> = { monotonicMs: () => 0 },
+  ) {
     this.#randomness = randomness;
+    this.#clock = clock;
     this.quality = quality;
   }
 
@@ -35,24 +52,71 @@ export class LossyLinks {
     this.#cut.delete(`${from}>${to}`);
   }
 
+  /** The next frame on that link is lost, and the connection with it. */
+  breakNext(from: string, to: string): void {
+    this.#breakNext.add(`${from}>${to}`);
+  }
+
+  /** The next frame on that link, and every later one of its connection, never arrives. */
+  stallNext(from: string, to: string): void {
+    this.#stallNext.add(`${from}>${to}`);
+  }
+
+  /** Frames on that link take this much longer; 0 for the usual time. */
+  slow(from: string, to: string, byMs: number): void {
+    if (byMs === 0) this.#slow.delete(`${from}>${to}`);
+    else this.#slow.set(`${from}>${to}`, byMs);
+  }
+
+  /** Whoever dials that address is told that nobody listens, whoever does. */
+  refuse(address: string, refuses: boolean): void {
+    if (refuses) this.#refusing.add(address);
+    else this.#refusing.delete(address);
+  }
+
+  refuses(address: string): boolean {
+    return this.#refusing.has(address);
+  }
+
   heal(): void {
-    this.#cut.clear();
+    for (const set of [this.#cut, this.#breakNext, this.#stallNext, this.#slow, this.#refusing]) set.clear();
   }
 
   readonly behaviour: LinkBehaviour = (from, to): LinkVerdict => {
     const { quality } = this;
     const chance = this.#randomness.fraction();
-    if (this.#cut.has(`${from}>${to}`)) return { kind: 'stall' };
-    if (chance < quality.stallShare) {
+    const link = `${from}>${to}`;
+    if (this.#cut.has(link)) return { kind: 'stall' };
+    if (chance < quality.stallShare || this.#stallNext.delete(link)) {
       this.stalls += 1;
+      this.onTrouble(from, to);
       return { kind: 'stall' };
     }
-    if (chance < quality.stallShare + quality.breakShare) {
+    if (chance < quality.stallShare + quality.breakShare || this.#breakNext.delete(link)) {
       this.breaks += 1;
+      this.onTrouble(from, to);
       return { kind: 'break' };
     }
     const slow = chance > 1 - quality.slowShare ? 10 : 1;
     const spread = quality.mostDelayMs - quality.leastDelayMs;
-    return { kind: 'deliver', delayMs: slow * (quality.leastDelayMs + spread * this.#randomness.fraction()) };
+    const usualMs = slow * (quality.leastDelayMs + spread * this.#randomness.fraction());
+    const delayMs = usualMs + (this.#slow.get(link) ?? 0);
+    this.#follow(from, to, delayMs);
+    return { kind: 'deliver', delayMs };
   };
+
+  #follow(from: string, to: string, delayMs: number): void {
+    const atMs = this.#clock.monotonicMs() + delayMs;
+    const last = this.#lastArrivals.get(from);
+    if (last === undefined) {
+      this.#lastArrivals.set(from, { to, atMs });
+      return;
+    }
+    if (atMs < last.atMs) {
+      if (last.to !== to) this.overtaking += 1;
+      return;
+    }
+    last.to = to;
+    last.atMs = atMs;
+  }
 }

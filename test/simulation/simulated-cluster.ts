@@ -6,7 +6,7 @@ import { DEFAULT_TIMING, type Timing } from '../../src/core/timing.ts';
 import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
 import { JobMaster } from '../../src/jobmaster/job-master.ts';
 import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
-import type { Acceptor } from '../../src/rpc/connection.ts';
+import type { Acceptor, Dialer } from '../../src/rpc/connection.ts';
 import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
 import type { Journal } from '../../src/runtime/journal.ts';
 import type { LogFields } from '../../src/runtime/logger.ts';
@@ -16,7 +16,7 @@ import { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
 import { SeededRandomness } from '../support/testing-randomness.ts';
 import { LossyLinks, type LinkQuality } from './lossy-links.ts';
 import { SimulatedEtcd } from './simulated-etcd.ts';
-import { SimulatedProcess } from './simulated-process.ts';
+import { type ProcessObserver, SimulatedProcess } from './simulated-process.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -39,6 +39,8 @@ export interface SimulatedClusterOptions {
   readonly clockRate?: (id: string) => number;
   /** Is told each line that a task executor or a job master writes to its journal. */
   readonly onJournal?: (process: string, event: string, fields: LogFields) => void;
+  /** Follows every process. */
+  readonly observer?: ProcessObserver;
 }
 
 /** How a task executor differs from one with a state store that is alone under its name. */
@@ -72,18 +74,21 @@ export class SimulatedCluster {
   constructor(options: SimulatedClusterOptions) {
     this.#options = options;
     this.timing = { ...DEFAULT_TIMING, ...options.timing };
-    this.links = new LossyLinks(this.#chance('links'), options.quality);
+    this.links = new LossyLinks(this.#chance('links'), options.quality, this.clock);
     this.network = new InMemoryNetwork(this.clock, this.links.behaviour);
     const latency = this.#chance('etcd');
     this.etcd = new SimulatedEtcd({ clock: this.clock, latencyMs: () => 0.2 + 2 * latency.fraction() });
   }
 
-  /** `advertised` is where it says that it is, if that is not where it listens. */
-  startResourceManager(id: string, advertised?: string): Running<ResourceManager> {
-    const { process, randomness, address: listening } = this.#process(id);
+  /**
+   * `advertised` is where it says that it is, if that is not where it listens; `name` that of its process and
+   * address, if that is not its id.
+   */
+  startResourceManager(id: string, advertised?: string, name = id): Running<ResourceManager> {
+    const { process, randomness, address: listening } = this.#process(name);
     const address = advertised ?? listening;
     const { clock } = process;
-    const logger = this.trace.logger(id);
+    const logger = this.trace.logger(name);
     const resourceManagerId = id as ResourceManagerId;
     const bootNonce = randomness.uuid() as BootNonce;
     const store = process.store(this.etcd.connect(process.name));
@@ -105,15 +110,15 @@ export class SimulatedCluster {
       logger,
       timing,
       highAvailability,
-      dialer: process.dialer(this.network.dialer(listening)),
+      dialer: this.#dialer(process, listening),
       prover: NO_SECRET,
       matching: profileMatching,
       workerProvider: null,
-      onFatal: (error) => this.fatal.push(`${id}: ${error.message}`),
+      onFatal: (error) => this.#failed(name, error),
     });
     this.#listen(process, listening, endpoint.acceptor());
     endpoint.start();
-    return this.#keep(this.resourceManagers, id, { process, address: listening, endpoint });
+    return this.#keep(this.resourceManagers, name, { process, address: listening, endpoint });
   }
 
   startTaskExecutor(
@@ -123,8 +128,8 @@ export class SimulatedCluster {
   ): Running<TaskExecutor> {
     const name = variant.name ?? id;
     const { process, randomness, address } = this.#process(name);
-    const stateStore = this.#stateStores.get(name) ?? new InMemoryStateStore(this.clock, 0.5);
-    this.#stateStores.set(name, stateStore);
+    const disk = this.#stateStores.get(name) ?? new InMemoryStateStore(this.clock, 0.5);
+    this.#stateStores.set(name, disk);
     const endpoint = new TaskExecutor({
       identity: { cluster: CLUSTER, resourceId: id as ResourceId },
       address,
@@ -135,12 +140,12 @@ export class SimulatedCluster {
       randomness,
       logger: this.trace.logger(name),
       timing: this.timing,
-      dialer: process.dialer(this.network.dialer(address)),
+      dialer: this.#dialer(process, address),
       prover: NO_SECRET,
-      stateStore: variant.forgetful === true ? null : stateStore,
+      stateStore: variant.forgetful === true ? null : process.disk(disk),
       slotsDieWithProcess: false,
       journal: this.#journal(name, process),
-      onFatal: (error) => this.fatal.push(`${name}: ${error.message}`),
+      onFatal: (error) => this.#failed(name, error),
     });
     this.#listen(process, address, endpoint.acceptor());
     void endpoint.start();
@@ -157,7 +162,7 @@ export class SimulatedCluster {
     const environment = {
       clock: process.clock,
       randomness,
-      dialer: process.dialer(this.network.dialer(address)),
+      dialer: this.#dialer(process, address),
       prover: NO_SECRET,
       logger: this.trace.logger(name),
       journal: this.#journal(name, process),
@@ -211,11 +216,32 @@ export class SimulatedCluster {
     const name = `${id}#${this.#started}`;
     const rate = this.#options.clockRate?.(id) ?? 1;
     const process = new SimulatedProcess(name, this.clock, (what) => this.trace.add(name, what), rate);
+    const { observer } = this.#options;
+    if (observer !== undefined) process.observer = observer;
     return { process, randomness: this.#chance(name), address: `${id}:1` };
   }
 
   #listen(process: SimulatedProcess, address: string, acceptor: Acceptor): void {
     this.network.listen(address, process.acceptor(acceptor));
+  }
+
+  /** A process that ends itself; its place may be taken again. */
+  #failed(name: string, error: Error): void {
+    this.trace.add(name, `ENDS ${error.message}`);
+    this.fatal.push(`${name}: ${error.message}`);
+  }
+
+  #dialer(process: SimulatedProcess, from: string): Dialer {
+    const dialer = this.network.dialer(from);
+    return process.dialer({
+      dial: (address, listener) => {
+        if (!this.links.refuses(address)) return dialer.dial(address, listener);
+        this.clock.schedule(1, () =>
+          listener.onClose({ kind: 'refused', detail: `nobody listens at ${address}` }),
+        );
+        return { peer: address, bufferedBytes: 0, send: () => {}, close: () => {} };
+      },
+    });
   }
 
   #journal(who: string, process: SimulatedProcess): Journal {

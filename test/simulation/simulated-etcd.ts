@@ -1,4 +1,4 @@
-import type { CoordinationStore, KeyValue } from '../../src/ha/coordination-store.ts';
+import { type CoordinationStore, type KeyValue, StoreError } from '../../src/ha/coordination-store.ts';
 import { InMemoryEtcd } from '../../src/ha/embedded/in-memory-etcd.ts';
 import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { Commit } from '../../src/ha/embedded/mvcc-state.ts';
@@ -206,6 +206,37 @@ export class SimulatedEtcd {
         held = null;
       },
     };
+  }
+
+  /** Messages of watches take this much longer from now on, for one client or for all. */
+  delayWatches(byMs: number, client?: string): void {
+    for (const member of this.#members.values()) member.delayWatches(byMs, client);
+  }
+
+  /** The next call of that client to each member is refused for its token, and its watches with it. */
+  expireToken(client: string): void {
+    for (const member of this.memberNames) {
+      this.#rules.push({
+        filter: { client, member },
+        rule: (call, at) => {
+          this.#clock.schedule(2 * at.latencyMs(), () =>
+            call.fail(new StoreError('not-sent', 'etcdserver: the token is stale')),
+          );
+          return 'taken';
+        },
+      });
+      this.#etcd.dropWatches(member, { kind: 'refused', detail: 'etcdserver: invalid auth token' }, client);
+    }
+  }
+
+  /** Until it is taken back, puts and grants fail as over a full database. */
+  setFull(full: boolean): void {
+    this.state.noSpace = full;
+  }
+
+  /** Rules that no call has fitted yet are forgotten. */
+  forgetRules(): void {
+    this.#rules = [];
   }
 
   /** Ends watches without a reason that the client could have foreseen. */

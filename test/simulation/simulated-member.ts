@@ -32,6 +32,10 @@ export class SimulatedMember implements MemberBehaviour {
   /** One way between a client and this member. */
   latencyMs: () => number;
   #condition: MemberCondition = 'up';
+  /** By how much watches are late, by client; '' stands for all. */
+  readonly #watchDelays = new Map<string, number>();
+  /** Answers that came from a store that had lost touch with the others. */
+  staleAnswers = 0;
   readonly #surroundings: MemberSurroundings;
   /** Counts the processes of this member: what was under way in an older one is lost. */
   #incarnation = 0;
@@ -87,6 +91,10 @@ export class SimulatedMember implements MemberBehaviour {
     for (const message of messages) this.#surroundings.clock.schedule(0, message);
   }
 
+  delayWatches(byMs: number, client = ''): void {
+    this.#watchDelays.set(client, byMs);
+  }
+
   handle(call: MemberCall): void {
     if (this.#surroundings.applyRules(call, this) === 'usual') this.proceed(call);
   }
@@ -98,7 +106,8 @@ export class SimulatedMember implements MemberBehaviour {
   }
 
   carry(client: string, deliver: () => void): void {
-    this.#surroundings.clock.schedule(this.latencyMs(), () => {
+    const lateMs = (this.#watchDelays.get(client) ?? 0) + (this.#watchDelays.get('') ?? 0);
+    this.#surroundings.clock.schedule(this.latencyMs() + lateMs, () => {
       if (this.#condition === 'down') this.#loseWatches('connect ECONNREFUSED', 0, () => true);
       // A blocked client's watches are lost sooner or later, and with them everything that is on its way.
       else if (this.#surroundings.isBlocked(client, this.name)) return;
@@ -115,6 +124,7 @@ export class SimulatedMember implements MemberBehaviour {
       call.apply();
       this.#answer(call, incarnation);
     } else if (this.#condition !== 'silent' && comparesOnly(call)) {
+      this.staleAnswers += 1;
       call.apply(this.#stale);
       this.#answer(call, incarnation);
     } else if (this.#condition !== 'cut-off') {

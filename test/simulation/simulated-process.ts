@@ -3,12 +3,35 @@ import type {
   RangeOperation,
   StoreEndpoint,
   Transaction,
+  TransactionResult,
   WatchListener,
 } from '../../src/ha/coordination-store.ts';
-import type { Acceptor, CloseReason, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
+import type { Acceptor, CloseReason, Connection, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
 import type { Clock, Timer } from '../../src/runtime/clock.ts';
+import type { TaskExecutorStateStore } from '../../src/taskexecutor/state-store.ts';
 import { MachineClock } from './machine-clock.ts';
 import type { VirtualClock } from './virtual-clock.ts';
+
+/** Follows what processes do; what it is told has not happened yet. */
+export interface ProcessObserver {
+  onSend(process: SimulatedProcess, peer: string, frame: string): void;
+  onFrame(process: SimulatedProcess, peer: string, frame: string): void;
+  onTransaction(process: SimulatedProcess, transaction: Transaction): void;
+  /** May look at the answer on its way; `sentMs` is by the clock of the process. */
+  answered(
+    process: SimulatedProcess,
+    transaction: Transaction,
+    sentMs: number,
+    answer: Promise<TransactionResult>,
+  ): Promise<TransactionResult>;
+}
+
+const NOBODY: ProcessObserver = {
+  onSend: () => {},
+  onFrame: () => {},
+  onTransaction: () => {},
+  answered: (_process, _transaction, _sentMs, answer) => answer,
+};
 
 /**
  * One process: its timers, its sockets and its calls to the store go through here, so that it can be killed
@@ -23,6 +46,10 @@ export class SimulatedProcess {
   readonly #onInput: (what: string) => void;
   #state: 'running' | 'stopped' | 'dead' = 'running';
   #waiting: (() => void)[] = [];
+  /** What it was about to do when it was stopped in the middle of a turn. */
+  #withheld: (() => void)[] = [];
+  /** Is told what the process is about to do, before it is done: it may be stopped or killed right there. */
+  observer: ProcessObserver = NOBODY;
 
   /** `onInput` is told each frame that reaches the process, for the trace. */
   constructor(name: string, world: VirtualClock, onInput: (what: string) => void, clockRate = 1) {
@@ -50,6 +77,7 @@ export class SimulatedProcess {
   kill(): void {
     this.#state = 'dead';
     this.#waiting = [];
+    this.#withheld = [];
   }
 
   /** Sets the wall clock of its machine, forward or back. */
@@ -69,11 +97,14 @@ export class SimulatedProcess {
     if (this.#state === 'running') this.#state = 'stopped';
   }
 
-  /** As SIGCONT: what came in meanwhile is worked off now, each in a turn of its own. */
+  /** As SIGCONT: the turn in which it was stopped ends, and what came in meanwhile is worked off, each in a turn of its own. */
   resume(): void {
     if (this.#state !== 'stopped') return;
     this.#state = 'running';
     this.#machine.thaw();
+    const withheld = this.#withheld;
+    this.#withheld = [];
+    for (const action of withheld) action();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const callback of waiting) this.#world.schedule(0, () => this.run(callback));
@@ -87,12 +118,15 @@ export class SimulatedProcess {
 
   dialer(dialer: Dialer): Dialer {
     return {
-      dial: (address, listener) =>
-        dialer.dial(address, {
+      dial: (address, listener) => {
+        if (this.#state === 'dead') return { peer: address, bufferedBytes: 0, send: () => {}, close: () => {} };
+        const connection = dialer.dial(address, {
           onOpen: () => this.run(() => listener.onOpen()),
           onFrame: (frame) => this.run(() => this.#frame(address, frame, listener)),
           onClose: (reason) => this.run(() => this.#closed(address, reason, listener)),
-        }),
+        });
+        return this.#guarded(connection);
+      },
     };
   }
 
@@ -101,7 +135,7 @@ export class SimulatedProcess {
       const early: ((listener: ConnectionListener) => void)[] = [];
       let listener: ConnectionListener | null = null;
       this.run(() => {
-        listener = acceptor(connection);
+        listener = acceptor(this.#guarded(connection));
         for (const call of early) call(listener);
       });
       const pass = (call: (to: ConnectionListener) => void): void =>
@@ -120,10 +154,30 @@ export class SimulatedProcess {
     return { endpoints: [first, ...rest], close: () => Promise.resolve() };
   }
 
+  /** Its disk: what is under way when it dies never comes back to it. */
+  disk(store: TaskExecutorStateStore): TaskExecutorStateStore {
+    return {
+      open: (owner) =>
+        this.#gate(async () => {
+          const open = await store.open(owner);
+          return {
+            state: open.state,
+            save: (state) => this.#gate(() => open.save(state)),
+            close: () => this.#gate(() => open.close()),
+          };
+        }),
+    };
+  }
+
   #endpoint(endpoint: StoreEndpoint): StoreEndpoint {
     return {
       name: endpoint.name,
-      transact: (transaction: Transaction, ms) => this.#gate(() => endpoint.transact(transaction, ms)),
+      transact: (transaction: Transaction, ms) => {
+        this.observer.onTransaction(this, transaction);
+        const sentMs = this.clock.monotonicMs();
+        const answer = this.#gate(() => endpoint.transact(transaction, ms));
+        return this.observer.answered(this, transaction, sentMs, answer);
+      },
       range: (range: RangeOperation, ms) => this.#gate(() => endpoint.range(range, ms)),
       grantLease: (id, ttl, ms) => this.#gate(() => endpoint.grantLease(id, ttl, ms)),
       keepAlive: (id, ms) => this.#gate(() => endpoint.keepAlive(id, ms)),
@@ -131,25 +185,58 @@ export class SimulatedProcess {
       watch: (range, revision, listener: WatchListener) =>
         endpoint.watch(range, revision, {
           onCreated: () => this.run(() => listener.onCreated()),
-          onEvents: (events, at) => this.run(() => listener.onEvents(events, at)),
+          onEvents: (events, at) => {
+            const repeats = this.repeatedEvents > 0;
+            if (repeats) this.repeatedEvents -= 1;
+            this.run(() => listener.onEvents(events, at));
+            if (repeats) this.run(() => listener.onEvents(events, at));
+          },
           onEnd: (reason) => this.run(() => listener.onEnd(reason)),
         }),
     };
   }
 
+  /** So many of the next deliveries of watches come twice. */
+  repeatedEvents = 0;
+
+  /** A connection over which nothing leaves a process that has been stopped or killed. */
+  #guarded(connection: Connection): Connection {
+    return {
+      peer: connection.peer,
+      get bufferedBytes() {
+        return connection.bufferedBytes;
+      },
+      send: (frame) => {
+        if (this.#state === 'dead') return;
+        this.observer.onSend(this, connection.peer, frame);
+        this.#emit(() => connection.send(frame));
+      },
+      close: (detail) => this.#emit(() => connection.close(detail)),
+    };
+  }
+
+  #emit(action: () => void): void {
+    if (this.#state === 'running') action();
+    else if (this.#state === 'stopped') this.#withheld.push(action);
+  }
+
   #gate<T>(call: () => Promise<T>): Promise<T> {
     if (this.#state === 'dead') return new Promise(() => {});
     return new Promise((resolve, reject) => {
-      call().then(
-        (value) => this.run(() => resolve(value)),
-        (error: unknown) => this.run(() => reject(error as Error)),
-      );
+      this.#emit(() => {
+        call().then(
+          (value) => this.run(() => resolve(value)),
+          (error: unknown) => this.run(() => reject(error as Error)),
+        );
+      });
     });
   }
 
   #frame(peer: string, frame: string, listener: ConnectionListener): void {
     this.#onInput(`<- ${peer} ${frame}`);
-    listener.onFrame(frame);
+    this.observer.onFrame(this, peer, frame);
+    if (this.#state === 'running') listener.onFrame(frame);
+    else this.run(() => listener.onFrame(frame));
   }
 
   #closed(peer: string, reason: CloseReason, listener: ConnectionListener): void {

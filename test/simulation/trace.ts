@@ -9,6 +9,10 @@ export class Trace {
   readonly #most: number;
   readonly lines: string[] = [];
   count = 0;
+  /** Is told each line of a log. */
+  onLog: (who: string, event: string, fields: LogFields) => void = () => {};
+  /** Lines that the hash has not been told of yet. */
+  #pending = '';
 
   /** Keeps the last `most` lines; the hash covers all of them. */
   constructor(clock: VirtualClock, most = 200_000) {
@@ -18,7 +22,8 @@ export class Trace {
 
   add(who: string, what: string): void {
     const line = `${this.#clock.monotonicMs().toFixed(3)} ${who} ${what}`;
-    this.#hash.update(line).update('\n');
+    this.#pending += `${line}\n`;
+    if (this.#pending.length > 65_536) this.#settle();
     this.count += 1;
     this.lines.push(line);
     if (this.lines.length > 2 * this.#most) this.lines.splice(0, this.#most);
@@ -26,13 +31,20 @@ export class Trace {
 
   /** Hash of all lines so far. */
   digest(): string {
+    this.#settle();
     return this.#hash.copy().digest('hex');
+  }
+
+  #settle(): void {
+    this.#hash.update(this.#pending);
+    this.#pending = '';
   }
 
   /** A logger that writes into the trace. */
   logger(who: string, fields: LogFields = {}): Logger {
     return {
       log: (level: LogLevel, event: string, more: LogFields = {}) => {
+        this.onLog(who, event, more);
         const all = Object.entries({ ...fields, ...more })
           .filter(([, value]) => value !== undefined)
           .map(([name, value]) => `${name}=${String(value)}`)

@@ -12,6 +12,33 @@ export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** So many immediates are set at once: promises settle between two of them, and the loop of the platform turns once for all. */
+const TURNS_TOGETHER = 64;
+
+/** Calls it, letting promises settle before each call, until it returns false or throws. */
+function turns(next: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const turn = (): void => {
+      if (over) return;
+      try {
+        over = !next();
+        if (over) resolve();
+      } catch (error) {
+        over = true;
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const together = (): void => {
+      for (let count = 0; count < TURNS_TOGETHER; count++) setImmediate(turn);
+      setImmediate(() => {
+        if (!over) together();
+      });
+    };
+    together();
+  });
+}
+
 /** Time that stands still until a test moves it; callbacks run in order of their due time, then of their making. */
 export class VirtualClock implements Clock {
   #nowMs = 0;
@@ -55,12 +82,7 @@ export class VirtualClock implements Clock {
 
   /** Moves to the next callback, runs it and lets promises settle; false when none is due up to `limitMs`. */
   async step(limitMs = Infinity): Promise<boolean> {
-    this.#dropCancelled();
-    const next = this.#heap[0];
-    if (next === undefined || next.dueMs > limitMs) return false;
-    this.#pop();
-    this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-    next.callback();
+    if (!this.#turn(limitMs)) return false;
     await settle();
     return true;
   }
@@ -77,14 +99,26 @@ export class VirtualClock implements Clock {
   async until(condition: () => boolean, limitMs = 60_000, what = 'the condition'): Promise<void> {
     const endMs = this.#nowMs + limitMs;
     await settle();
-    while (!condition()) {
-      if (!(await this.step(endMs))) throw new Error(`${what} did not hold within ${limitMs} ms`);
-    }
+    await turns(() => {
+      if (condition()) return false;
+      if (!this.#turn(endMs)) throw new Error(`${what} did not hold within ${limitMs} ms`);
+      return true;
+    });
   }
 
   /** Moves time at once past callbacks without running them, as a process does that was stopped. */
   freeze(ms: number): void {
     this.#nowMs += ms;
+  }
+
+  #turn(limitMs: number): boolean {
+    this.#dropCancelled();
+    const next = this.#heap[0];
+    if (next === undefined || next.dueMs > limitMs) return false;
+    this.#pop();
+    this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+    next.callback();
+    return true;
   }
 
   #dropCancelled(): void {
