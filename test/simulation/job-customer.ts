@@ -4,7 +4,15 @@ import type { SeededRandomness } from '../support/testing-randomness.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
-const REQUEST_TIMEOUT_MS = 60_000;
+
+/** How its user is; times are the longest that chance may choose. */
+export interface Habits {
+  readonly requestTimeoutMs: number;
+  readonly mostPauseMs: number;
+  readonly mostHoldMs: number;
+}
+
+const PATIENT: Habits = { requestTimeoutMs: 60_000, mostPauseMs: 5_000, mostHoldMs: 60_000 };
 
 type Process = Running<{ job: JobMaster | null }>;
 
@@ -15,21 +23,30 @@ type Process = Running<{ job: JobMaster | null }>;
 export class JobCustomer {
   /** What was asked of a process and has not been answered yet. */
   readonly open = new Map<object, { readonly running: Process; readonly what: string }>();
-  /** Reasons for which slots were lost that nobody gave back. */
-  readonly lost: string[] = [];
+  /** Slots that were lost though nobody gave them back, and why. */
+  readonly lost: { readonly resourceId: string; readonly sentence: string }[] = [];
+  /** Requests that ended without slots. */
+  failures = 0;
+  readonly #habits: Habits;
   readonly #cluster: SimulatedCluster;
   readonly #name: string;
   readonly #randomness: SeededRandomness;
   #closed = false;
 
-  constructor(cluster: SimulatedCluster, name: string, randomness: SeededRandomness) {
+  constructor(
+    cluster: SimulatedCluster,
+    name: string,
+    randomness: SeededRandomness,
+    habits: Habits = PATIENT,
+  ) {
+    this.#habits = habits;
     this.#cluster = cluster;
     this.#name = name;
     this.#randomness = randomness;
   }
 
   start(): void {
-    this.#cluster.clock.schedule(this.#randomness.between(100, 5_000), () => {
+    this.#cluster.clock.schedule(this.#randomness.between(100, this.#habits.mostPauseMs), () => {
       if (this.#closed) return;
       const running = this.#cluster.jobMasters.get(this.#name);
       const job = running?.endpoint.job ?? null;
@@ -38,6 +55,11 @@ export class JobCustomer {
       }
       this.start();
     });
+  }
+
+  /** Asks for nothing more, and gives nothing back. */
+  rest(): void {
+    this.#closed = true;
   }
 
   /** Asks for nothing more, and gives everything back. */
@@ -52,20 +74,23 @@ export class JobCustomer {
 
   #ask(running: Process, job: JobMaster): void {
     const randomness = this.#randomness;
-    const holdMs = randomness.between(500, 60_000);
+    const holdMs = randomness.between(500, this.#habits.mostHoldMs);
     const abort = new AbortController();
     if (randomness.fraction() < 0.2) {
       running.process.clock.schedule(randomness.between(0, 5_000), () => abort.abort());
     }
     const wanted = randomness.between(1, 3);
-    const options = { timeoutMs: REQUEST_TIMEOUT_MS, signal: abort.signal };
+    const options = { timeoutMs: this.#habits.requestTimeoutMs, signal: abort.signal };
     const key = this.#track(running, `a request for ${wanted} slots`);
     job.requestSlots(wanted, SMALL, options).then(
       (slots) => {
         this.open.delete(key);
         for (const slot of slots) this.#hold(running, slot, holdMs);
       },
-      () => this.open.delete(key),
+      () => {
+        this.failures += 1;
+        this.open.delete(key);
+      },
     );
   }
 
@@ -73,7 +98,10 @@ export class JobCustomer {
     let released = false;
     slot.signal.addEventListener('abort', () => {
       if (!released && !this.#closed)
-        this.lost.push(`${this.#name} lost ${slot.allocationId}: ${String(slot.signal.reason)}`);
+        this.lost.push({
+          resourceId: slot.slotId.resourceId,
+          sentence: `${this.#name} lost ${slot.allocationId}: ${String(slot.signal.reason)}`,
+        });
     });
     running.process.clock.schedule(this.#closed ? 0 : holdMs, () => {
       released = true;

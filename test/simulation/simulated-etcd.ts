@@ -44,6 +44,8 @@ export interface HeldCall {
 export class SimulatedEtcd {
   /** All that was ever committed, one era after the other: each begins with new data directories. */
   readonly eras: Era[] = [];
+  /** Is told each commit after the watches; must not change anything in that turn. */
+  onCommit: (commit: Commit) => void = () => {};
   readonly #clock: Clock;
   readonly #etcd: InMemoryEtcd;
   readonly #members = new Map<string, SimulatedMember>();
@@ -81,6 +83,7 @@ export class SimulatedEtcd {
     mvcc.onCommit = (commit) => {
       commits.push({ ...commit, wallMs: this.#clock.wallMs() });
       tellWatches(commit);
+      this.onCommit(commit);
     };
   }
 

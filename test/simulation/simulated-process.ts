@@ -6,7 +6,13 @@ import type {
   TransactionResult,
   WatchListener,
 } from '../../src/ha/coordination-store.ts';
-import type { Acceptor, CloseReason, Connection, ConnectionListener, Dialer } from '../../src/rpc/connection.ts';
+import type {
+  Acceptor,
+  CloseReason,
+  Connection,
+  ConnectionListener,
+  Dialer,
+} from '../../src/rpc/connection.ts';
 import type { Clock, Timer } from '../../src/runtime/clock.ts';
 import type { TaskExecutorStateStore } from '../../src/taskexecutor/state-store.ts';
 import { MachineClock } from './machine-clock.ts';
@@ -119,7 +125,8 @@ export class SimulatedProcess {
   dialer(dialer: Dialer): Dialer {
     return {
       dial: (address, listener) => {
-        if (this.#state === 'dead') return { peer: address, bufferedBytes: 0, send: () => {}, close: () => {} };
+        if (this.#state === 'dead')
+          return { peer: address, bufferedBytes: 0, send: () => {}, close: () => {} };
         const connection = dialer.dial(address, {
           onOpen: () => this.run(() => listener.onOpen()),
           onFrame: (frame) => this.run(() => this.#frame(address, frame, listener)),

@@ -159,7 +159,7 @@ class World {
     if (cluster.fatal.length > 0) throw new Error(`a process ended itself: ${cluster.fatal.join('; ')}`);
     if (!this.#calm) return true;
     for (const { lost } of this.#customers.values())
-      if (lost[0] !== undefined) throw new Error(`G9: ${lost[0]}`);
+      if (lost[0] !== undefined) throw new Error(`G9: ${lost[0].sentence}`);
     return true;
   }
 

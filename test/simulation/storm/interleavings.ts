@@ -1,0 +1,47 @@
+/** How often each interleaving that matters was seen, by its name. */
+export class Interleavings {
+  readonly counts = new Map<string, number>();
+
+  saw(what: string, times = 1): void {
+    if (times > 0) this.counts.set(what, (this.counts.get(what) ?? 0) + times);
+  }
+}
+
+/** What every run of many seeds must have seen: a kind that is never seen is a failure of the schedule. */
+export const EXPECTED_INTERLEAVINGS: readonly string[] = [
+  'grants',
+  'claims',
+  'leases restored after a restart',
+  'leases lapsed',
+  'confirms',
+  'confirms with unknown outcome',
+  'confirms of unknown outcome that had committed',
+  'confirms that committed after their caller gave up',
+  'transactions sent again',
+  'depositions by challenge',
+  'depositions by refused connection',
+  'depositions by another process in its place',
+  'terms ended by a step-down',
+  'terms ended by their own deadline',
+  'terms ended by loss of the key',
+  'terms ended without a word',
+  'challenges',
+  'challenges answered',
+  'commands fenced at a task executor',
+  'commands out of date at a task executor',
+  'reports overtaken by a command',
+  'reports to a leader of the past',
+  'double grants for one request',
+  'grants after a change of leader, for a request of before',
+  'superseded job masters',
+  'superseded task executors',
+  'suspensions',
+  'suspensions that ended without a change of leader',
+  'gaps of job masters',
+  'slots quarantined',
+  'requests ended without slots',
+  'leases lost by their job',
+  'watches ended',
+  'answers from the stale store of a member',
+  'frames overtaken on another connection',
+];

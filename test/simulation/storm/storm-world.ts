@@ -1,0 +1,232 @@
+import type { ResourceId } from '../../../src/core/ids.ts';
+import type { Timing } from '../../../src/core/timing.ts';
+import type { JobMaster } from '../../../src/jobmaster/job-master.ts';
+import type { ResourceManager } from '../../../src/resourcemanager/resource-manager.ts';
+import type { TaskExecutor } from '../../../src/taskexecutor/task-executor.ts';
+import type { SeededRandomness } from '../../support/testing-randomness.ts';
+import { JobCustomer } from '../job-customer.ts';
+import type { Running, SimulatedCluster } from '../simulated-cluster.ts';
+
+const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
+
+/** A place in the cluster at which one process after another runs. */
+export interface Place<Endpoint> {
+  /** Name of its processes; `name:1` is their address. */
+  readonly name: string;
+  readonly running: Running<Endpoint>;
+}
+
+/** Whom a fault has struck, so that it is known who may have lost something. */
+export interface Struck {
+  readonly workers: Set<string>;
+  /** Links between workers, as `from>to`. */
+  readonly links: Set<string>;
+  /** Names of task executors of which two processes ran at once. */
+  readonly doubled: Set<string>;
+}
+
+/** Who is there at first. */
+export interface Population {
+  readonly resourceManagers: number;
+  /** Slots of each task executor; a negative number for one that remembers nothing over a restart. */
+  readonly taskExecutors: readonly number[];
+  readonly jobs: number;
+}
+
+/** The cluster in a storm with the hands that faults need: who is where, how to start anew, how to make whole again. */
+export class StormWorld {
+  readonly cluster: SimulatedCluster;
+  readonly randomness: SeededRandomness;
+  readonly timing: Timing;
+  readonly struck: Struck = { workers: new Set(), links: new Set(), doubled: new Set() };
+  readonly customers = new Map<string, JobCustomer>();
+  /** Task executors that will never come back. */
+  readonly retired = new Set<ResourceId>();
+  /** Until then two may serve at once: leadership was taken away from outside, or a death falsely proven. */
+  overlapUntilMs = -Infinity;
+  /** When a fault began or ended last. */
+  disturbedMs = 0;
+  /** Is told which task executor has lost what it knew, and that one starts. */
+  onForgotten: (resourceId: string) => void = () => {};
+  onExecutorsChanged: () => void = () => {};
+  /** Whether faults are over for good. */
+  healed = false;
+  readonly #population: Population;
+  readonly #resourceIds = new Map<string, string>();
+  readonly #resourceManagerIds = new Map<string, string>();
+  /** What makes whole what a fault has broken; each runs once. */
+  readonly #ends = new Set<() => void>();
+  #names = 0;
+
+  constructor(cluster: SimulatedCluster, randomness: SeededRandomness, population: Population) {
+    this.cluster = cluster;
+    this.randomness = randomness;
+    this.timing = cluster.timing;
+    this.#population = population;
+  }
+
+  static resourceManagerNames({ resourceManagers }: Population): string[] {
+    return Array.from({ length: resourceManagers }, (_, index) => `rm-${index + 1}`);
+  }
+
+  begin(): void {
+    for (const name of StormWorld.resourceManagerNames(this.#population)) this.startResourceManager(name);
+    for (const [index] of this.#population.taskExecutors.entries()) this.startTaskExecutor(`te-${index + 1}`);
+    for (let job = 1; job <= this.#population.jobs; job++) this.startJobMaster(`job-${job}`);
+  }
+
+  get nowMs(): number {
+    return this.cluster.clock.monotonicMs();
+  }
+
+  get ttlMs(): number {
+    return this.timing.leaseTtlSeconds * 1_000;
+  }
+
+  get resourceManagers(): Place<ResourceManager>[] {
+    return places(this.cluster.resourceManagers);
+  }
+
+  get taskExecutors(): Place<TaskExecutor>[] {
+    return places(this.cluster.taskExecutors);
+  }
+
+  get jobMasters(): Place<{ job: JobMaster | null }>[] {
+    return places(this.cluster.jobMasters);
+  }
+
+  get workers(): Place<unknown>[] {
+    return [...this.taskExecutors, ...this.jobMasters];
+  }
+
+  get everybody(): Place<unknown>[] {
+    return [...this.resourceManagers, ...this.workers];
+  }
+
+  /** A name that nobody had before. */
+  newName(prefix: string): string {
+    this.#names += 1;
+    return `${prefix}-n${this.#names}`;
+  }
+
+  resourceIdAt(name: string): string {
+    return this.#resourceIds.get(name) ?? name;
+  }
+
+  /** `id` stays with the place. */
+  startResourceManager(name: string, id?: string, advertised?: string): void {
+    if (id !== undefined) this.#resourceManagerIds.set(name, id);
+    this.cluster.startResourceManager(this.#resourceManagerIds.get(name) ?? name, advertised, name);
+  }
+
+  /** Task executors there have that id from now on. */
+  nameTaskExecutor(name: string, resourceId: string): void {
+    this.#resourceIds.set(name, resourceId);
+  }
+
+  /** `resourceId` is new and stays with the place; `slots` other than usual only this time. */
+  startTaskExecutor(name: string, resourceId?: string, slots?: number): void {
+    if (resourceId !== undefined) {
+      this.retired.add(this.resourceIdAt(name) as ResourceId);
+      this.#resourceIds.set(name, resourceId);
+    }
+    const index = Number(/^te-(\d+)/.exec(name)?.[1] ?? 1) - 1;
+    const usual = this.#population.taskExecutors[index] ?? 2;
+    const count = slots ?? Math.abs(usual);
+    const profiles = Array.from({ length: count }, () => SMALL);
+    this.onExecutorsChanged();
+    if (usual < 0) this.#forgotten(name);
+    this.cluster.startTaskExecutor(this.resourceIdAt(name), profiles, { forgetful: usual < 0, name });
+  }
+
+  /** A second process of a job has a name like `job-1/b`. */
+  startJobMaster(name: string): void {
+    this.cluster.startJobMaster(name.split('/')[0] ?? name, name);
+    if (this.customers.has(name)) return;
+    const customer = new JobCustomer(this.cluster, name, this.randomness, {
+      requestTimeoutMs: this.timing.slotRequestTimeoutMs,
+      mostPauseMs: 1_500,
+      mostHoldMs: 2 * this.timing.slotLeaseMs,
+    });
+    this.customers.set(name, customer);
+    customer.start();
+  }
+
+  /** Makes whole again after so long, or when all faults end. */
+  during(lengthMs: number, end: () => void): void {
+    const once = (): void => {
+      if (!this.#ends.delete(once)) return;
+      this.disturbedMs = this.nowMs;
+      end();
+    };
+    this.#ends.add(once);
+    this.cluster.clock.schedule(lengthMs, once);
+  }
+
+  /** The disk of the task executor there is lost. */
+  loseState(name: string): void {
+    this.cluster.eraseState(name);
+    this.#forgotten(name);
+  }
+
+  /** A second process of one id has a state of its own. */
+  #forgotten(name: string): void {
+    this.onForgotten(name.endsWith('.b') ? name : this.resourceIdAt(name));
+  }
+
+  /** Where processes of that id run; null when none does any more. */
+  placeOfExecutor(resourceId: string): string | null {
+    for (const name of this.cluster.taskExecutors.keys())
+      if (!name.endsWith('.b') && this.resourceIdAt(name) === resourceId) return name;
+    return null;
+  }
+
+  /** Nobody goes on with that job. */
+  endJob(name: string): void {
+    const running = this.cluster.jobMasters.get(name);
+    if (running?.process.alive === true) this.cluster.crash(running);
+    this.cluster.jobMasters.delete(name);
+    this.customers.get(name)?.rest();
+  }
+
+  /** Faults that have not ended. */
+  get underWay(): number {
+    return this.#ends.size;
+  }
+
+  /** As `during`, but under another name and for what need not end before the faults do. */
+  strikeWorkers(...names: string[]): void {
+    for (const name of names) this.struck.workers.add(name);
+  }
+
+  strikeLink(from: string, to: string): void {
+    this.struck.links.add(`${from}>${to}`).add(`${to}>${from}`);
+  }
+
+  /** Leadership is taken away from outside now, or for so long. */
+  allowOverlap(lengthMs = 0): void {
+    const untilMs = this.nowMs + lengthMs + this.timing.servingDeadlineMs;
+    this.overlapUntilMs = Math.max(this.overlapUntilMs, untilMs);
+  }
+
+  /** All faults end now, and whoever is down comes back. */
+  heal(): void {
+    this.healed = true;
+    const { cluster } = this;
+    cluster.trace.add('FAULT', 'heal');
+    for (const end of this.#ends) end();
+    cluster.links.heal();
+    cluster.links.quality = { ...cluster.links.quality, stallShare: 0, breakShare: 0 };
+    cluster.etcd.forgetRules();
+    this.disturbedMs = this.nowMs;
+    for (const { name, running } of this.resourceManagers)
+      if (!running.process.alive) this.startResourceManager(name);
+    for (const { name, running } of this.taskExecutors)
+      if (!running.process.alive) this.startTaskExecutor(name);
+    for (const { name, running } of this.jobMasters) if (!running.process.alive) this.startJobMaster(name);
+  }
+}
+
+function places<E>(map: ReadonlyMap<string, Running<E>>): Place<E>[] {
+  return [...map].map(([name, running]) => ({ name, running }));
+}

@@ -1,0 +1,354 @@
+import { slotKey } from '../../../src/core/ids.ts';
+import { DEFAULT_TIMING, type Timing, timingProblems } from '../../../src/core/timing.ts';
+import { SeededRandomness } from '../../support/testing-randomness.ts';
+import { JournalJudge } from '../journal-judge.ts';
+import { CLUSTER, SimulatedCluster } from '../simulated-cluster.ts';
+import { STRANGERS } from './etcd-faults.ts';
+import { writesOf } from '../write-judge.ts';
+import { drawSchedule, type FaultAction } from './fault-action.ts';
+import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault } from './fault-driver.ts';
+import { Invariants } from './invariants.ts';
+import { Sightings } from './sightings.ts';
+import { type Population, StormWorld } from './storm-world.ts';
+
+/** Times in the proportions of the defaults, but for the workers' shorter ones, so that much happens in a short time. */
+const BRISK_TIMING: Partial<Timing> = {
+  leaseTtlSeconds: 4,
+  heartbeatIntervalMs: 1_000,
+  heartbeatTimeoutMs: 2_500,
+  slotLeaseMs: 6_000,
+  slotRenewalMs: 1_500,
+  unclaimedMs: 2_000,
+  taskExecutorCallMs: 500,
+  slotRequestTimeoutMs: 15_000,
+  graceMs: 3_000,
+};
+const QUALITY = {
+  leastDelayMs: 0.1,
+  mostDelayMs: 3,
+  slowShare: 0.02,
+  stallShare: 0.0003,
+  breakShare: 0.0005,
+};
+/** Rates of any two clocks differ by a tenth at most. */
+const CLOCK_RATES = { least: 0.95, most: 1.05 };
+const START_MS = 1_200;
+
+/** What a run of one seed was and found. */
+export interface StormResult {
+  readonly seed: number;
+  readonly digest: string;
+  /** Lines of the trace. */
+  readonly events: number;
+  readonly virtualMs: number;
+  /** Terms that were confirmed. */
+  readonly terms: number;
+  /** After the last fault, until all was right and everything given back. */
+  readonly convergenceMs: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly interleavings: Readonly<Record<string, number>>;
+}
+
+/** A run that broke a guarantee. */
+export class StormFailure extends Error {
+  readonly seed: number;
+  readonly atMs: number;
+  /** Of the faults that struck before it, in order. */
+  readonly struck: readonly StruckFault[];
+  readonly trace: readonly string[];
+  readonly digest: string;
+
+  constructor(storm: Storm, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.seed = storm.seed;
+    this.atMs = storm.world.nowMs;
+    this.struck = storm.driver.struck;
+    this.trace = storm.world.cluster.trace.lines;
+    this.digest = storm.world.cluster.trace.digest();
+  }
+
+  /** `G3` and the like: what comes first in each such message. */
+  get invariant(): string {
+    return /^\w+/.exec(this.message)?.[0] ?? 'unknown';
+  }
+}
+
+/** How a seed is played, when not as usual. */
+export interface StormOptions {
+  /** Only these faults of its schedule, by their numbers. */
+  readonly keep?: readonly number[] | undefined;
+}
+
+/** Plays one seed to its end; throws a `StormFailure`. */
+export async function storm(seed: number, options: StormOptions = {}): Promise<StormResult> {
+  const run = new Storm(seed);
+  const { keep } = options;
+  const schedule =
+    keep === undefined ? run.schedule : run.schedule.filter(({ number }) => keep.includes(number));
+  try {
+    return await run.play(schedule);
+  } catch (error) {
+    throw new StormFailure(run, error);
+  }
+}
+
+/** Everything that a seed decides, and the run of it. */
+class Storm {
+  readonly seed: number;
+  readonly world: StormWorld;
+  readonly driver: FaultDriver;
+  readonly schedule: readonly FaultAction[];
+  readonly #troubleMs: number;
+  readonly #sightings: Sightings;
+  readonly #invariants: Invariants;
+  readonly #judge = new JournalJudge();
+
+  constructor(seed: number) {
+    this.seed = seed;
+    const chance = new SeededRandomness(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995, 'storm');
+    const population = drawPopulation(chance);
+    const timing = drawTiming(chance);
+    this.#troubleMs = chance.between(5_000, 10_000);
+    const cluster = this.#cluster(seed, timing, population, chance);
+    this.world = new StormWorld(cluster, new SeededRandomness(seed ^ 0x2c1b3c6d, 'customers'), population);
+    this.driver = new FaultDriver(this.world);
+    this.#sightings = new Sightings(() => cluster.clock.monotonicMs(), cluster.timing.servingDeadlineMs);
+    this.#invariants = new Invariants(this.world, this.#sightings);
+    const calm = chance.fraction() < 0.2;
+    this.schedule = drawSchedule(chance, {
+      kinds: calm ? CALM_KINDS : ALL_KINDS,
+      count: chance.between(5, 20),
+      fromMs: START_MS,
+      untilMs: this.#troubleMs,
+    });
+    this.#follow();
+  }
+
+  #cluster(
+    seed: number,
+    timing: Partial<Timing>,
+    population: Population,
+    chance: SeededRandomness,
+  ): SimulatedCluster {
+    const rates = new Map<string, number>();
+    return new SimulatedCluster({
+      seed,
+      quality: QUALITY,
+      timing,
+      resourceManagers: StormWorld.resourceManagerNames(population),
+      clockRate: (id) => {
+        const rate =
+          rates.get(id) ?? CLOCK_RATES.least + (CLOCK_RATES.most - CLOCK_RATES.least) * chance.fraction();
+        rates.set(id, rate);
+        return rate;
+      },
+      observer: {
+        onSend: (...all) => this.#sightings.onSend(...all),
+        onFrame: (...all) => this.#sightings.onFrame(...all),
+        onTransaction: (...all) => this.#sightings.onTransaction(...all),
+        answered: (...all) => this.#sightings.answered(...all),
+      },
+      onJournal: (process, event, fields) => {
+        this.#judge.note(this.world.cluster.clock.wallMs(), process, event, fields);
+        this.#invariants.onJournal(process, event, fields);
+        this.#sightings.onJournal(process, event, fields);
+      },
+    });
+  }
+
+  #follow(): void {
+    const { cluster } = this.world;
+    const sightings = this.#sightings;
+    sightings.onSpot = this.driver.see;
+    sightings.mayOverlap = () => this.world.nowMs <= this.world.overlapUntilMs;
+    cluster.etcd.onCommit = (commit) => sightings.onCommit(commit, this.driver.seeLater);
+    cluster.trace.onLog = (...all) => sightings.onLog(...all);
+    cluster.links.onTrouble = (from, to) =>
+      this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));
+    this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
+    this.world.onExecutorsChanged = () => this.#invariants.touchExecutors();
+  }
+
+  async play(schedule: readonly FaultAction[]): Promise<StormResult> {
+    const { world } = this;
+    const { cluster } = world;
+    world.begin();
+    this.driver.start(schedule);
+    await this.#until('the end of the trouble', () => world.nowMs >= this.#troubleMs, 2 * this.#troubleMs);
+    world.heal();
+    const healedMs = world.nowMs;
+    await this.#come('to come right', () => this.#missing());
+    await this.#agree();
+    for (const customer of world.customers.values()) customer.close();
+    await this.#come('to be given back', () => this.#left());
+    await this.#agree();
+    const convergenceMs = world.nowMs - healedMs;
+    this.#judge.check(writesOf(cluster.etcd, CLUSTER), new Set([...world.struck.doubled, ...STRANGERS]));
+    this.#countUp();
+    return {
+      seed: this.seed,
+      digest: cluster.trace.digest(),
+      events: cluster.trace.count,
+      virtualMs: world.nowMs,
+      terms: this.#invariants.epochs.size,
+      convergenceMs,
+      faults: Object.fromEntries(this.driver.counts),
+      interleavings: Object.fromEntries(this.#sightings.interleavings.counts),
+    };
+  }
+
+  #countUp(): void {
+    const { interleavings } = this.#sightings;
+    const { cluster, customers } = this.world;
+    interleavings.saw('frames overtaken on another connection', cluster.links.overtaking);
+    for (const { failures } of customers.values())
+      interleavings.saw('requests ended without slots', failures);
+    for (const name of cluster.etcd.memberNames)
+      interleavings.saw('answers from the stale store of a member', cluster.etcd.member(name).staleAnswers);
+  }
+
+  /** All is right and stays so within a bound that follows from the times of the protocol. */
+  get #convergenceMs(): number {
+    const { slotLeaseMs, heartbeatTimeoutMs, graceMs, slotRequestTimeoutMs } = this.world.timing;
+    return 2 * (slotLeaseMs + heartbeatTimeoutMs + graceMs) + slotRequestTimeoutMs + 2 * this.world.ttlMs;
+  }
+
+  #until(what: string, condition: () => boolean, limitMs: number): Promise<void> {
+    return this.world.cluster.clock.until(
+      () => {
+        this.#invariants.check();
+        return condition();
+      },
+      limitMs,
+      what,
+    );
+  }
+
+  async #come(what: string, missing: () => string | null): Promise<void> {
+    let last: string | null = 'nothing was asked';
+    const limitMs = this.#convergenceMs;
+    const startMs = this.world.nowMs;
+    let nextMs = 0;
+    await this.#until(
+      what,
+      () => {
+        // Looking costs more than a step.
+        if (this.world.nowMs < nextMs) return false;
+        nextMs = this.world.nowMs + 50;
+        last = missing();
+        if (last !== null && this.world.nowMs - startMs > limitMs)
+          throw new Error(`G8: not all came ${what} within ${limitMs} ms: ${last}`);
+        return last === null;
+      },
+      2 * limitMs,
+    );
+  }
+
+  /** One leader, every process registered, every task executor with its slots out of quarantine. */
+  #missing(): string | null {
+    const { cluster } = this.world;
+    if (cluster.leader() === null) return 'nobody leads';
+    for (const [name, { process, endpoint }] of cluster.taskExecutors) {
+      const { registeredWith, slots } = endpoint.status();
+      if (!process.alive || registeredWith === null) return `${name} is not registered`;
+      if (slots.some(({ state }) => state === 'quarantined')) return `${name} is in quarantine`;
+    }
+    const served = new Map<string, boolean>();
+    for (const [name, { process, endpoint }] of cluster.jobMasters) {
+      const jobId = name.split('/')[0] ?? name;
+      const lives = process.alive && endpoint.job !== null && !endpoint.job.signal.aborted;
+      served.set(jobId, (served.get(jobId) ?? false) || lives);
+    }
+    for (const [jobId, lives] of served) if (!lives) return `${jobId} is not registered`;
+    return null;
+  }
+
+  /** Resource manager, task executors and job masters come to say the same of every slot. */
+  async #agree(): Promise<void> {
+    const endMs = this.world.nowMs + this.#convergenceMs;
+    for (;;) {
+      const last = await this.#difference();
+      if (last === null) return;
+      await this.#letGo();
+      if (this.world.nowMs > endMs) throw new Error(`books: they do not come to agree: ${last}`);
+      const nextMs = this.world.nowMs + 50;
+      await this.#until('a moment', () => this.world.nowMs >= nextMs, 5_000);
+    }
+  }
+
+  /** The brake of a leader that misses more than half waits for an operator, who knows which are gone for good. */
+  async #letGo(): Promise<void> {
+    const view = this.world.cluster.leader()?.endpoint.view;
+    const overview = await view?.overview().catch(() => null);
+    if (view === undefined || overview?.recovery?.braked !== true) return;
+    this.#sightings.interleavings.saw('brakes after a take-over');
+    for (const resourceId of this.world.retired) view.forgetTaskExecutor(resourceId).catch(() => {});
+  }
+
+  async #difference(): Promise<string | null> {
+    const { cluster } = this.world;
+    const leader = cluster.leader();
+    if (leader === null) return 'nobody leads';
+    const page = await leader.endpoint.view.slots({ limit: 1_000, after: null }).catch(() => null);
+    if (page === null) return 'the leader does not serve';
+    const booked = new Map(page.rows.map((row) => [slotKey(row), `${row.state} ${row.allocationId ?? '-'}`]));
+    const held = new Map<string, string>();
+    for (const { endpoint } of cluster.jobMasters.values())
+      for (const slot of endpoint.job?.slots ?? [])
+        if (slot.held) held.set(slotKey(slot.slotId), slot.allocationId);
+    let count = 0;
+    for (const { endpoint } of cluster.taskExecutors.values()) {
+      const { slots, resourceId } = endpoint.status();
+      for (const slot of slots) {
+        count += 1;
+        const key = `${resourceId}/${slot.slotNumber}`;
+        const actual = `${slot.lease === null ? slot.state : 'allocated'} ${slot.lease?.allocationId ?? '-'}`;
+        if (booked.get(key) !== actual)
+          return `${key} is ${actual}, booked as ${booked.get(key) ?? 'nothing'}`;
+        const inHand = held.get(key) ?? null;
+        if (slot.state === 'granted') return `${key} is not claimed yet`;
+        if (inHand !== (slot.lease?.allocationId ?? null)) return `${key} is ${actual}, in hand is ${inHand}`;
+      }
+    }
+    return count === page.rows.length ? null : `${page.rows.length} slots are booked, ${count} are there`;
+  }
+
+  /** Nothing is held, nothing waited for, no promise is left open, and the books say so. */
+  #left(): string | null {
+    const missing = this.#missing();
+    if (missing !== null) return missing;
+    for (const [name, customer] of this.world.customers) {
+      for (const { running, what } of customer.open.values())
+        if (running.process.alive) return `${name} still waits for ${what}`;
+    }
+    for (const [name, { endpoint }] of this.world.cluster.taskExecutors) {
+      const used = endpoint.status().slots.find(({ lease }) => lease !== null);
+      if (used !== undefined)
+        return `${name}/${used.slotNumber} is still ${used.state} by ${used.lease?.allocationId}`;
+    }
+    return null;
+  }
+}
+
+export type { Storm };
+
+/** Three resource managers as a rule, five at most. */
+function drawPopulation(chance: SeededRandomness): Population {
+  const of = chance.fraction();
+  const resourceManagers = of < 0.7 ? 3 : of < 0.9 ? 4 : 5;
+  const taskExecutors = Array.from({ length: chance.between(3, 5) }, () => {
+    const slots = chance.between(1, 3);
+    return chance.fraction() < 0.2 ? -slots : slots;
+  });
+  return { resourceManagers, taskExecutors, jobs: chance.between(3, 5) };
+}
+
+function drawTiming(chance: SeededRandomness): Partial<Timing> {
+  const timing =
+    chance.fraction() < 0.7
+      ? BRISK_TIMING
+      : { ...BRISK_TIMING, peerPingMs: 200, silenceMs: 450, leaseTtlSeconds: 5 };
+  const [problem] = timingProblems({ ...DEFAULT_TIMING, ...timing });
+  if (problem !== undefined) throw new Error(problem);
+  return timing;
+}
