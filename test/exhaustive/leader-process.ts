@@ -34,12 +34,16 @@ export function startLeader(
   return { kind: 'rm', epoch, manager, over: false, jobMasters: [], instances: {}, calls: [] };
 }
 
-/** Takes a message; `holdsKey`: whether etcd would still commit a write that is guarded by its candidate key. */
+/**
+ * Takes a message; `holdsKey`: whether etcd would still commit a write that is guarded by its candidate key;
+ * `newest`: the instance of the sender that etcd's record names, which lists those before it as superseded.
+ */
 export function leaderTakes(
   process: LeaderProcess,
   from: string,
   message: SlotMessage,
   holdsKey: boolean,
+  newest: InstanceId | null,
   nowMs: number,
   out: Out,
 ): void {
@@ -56,9 +60,13 @@ export function leaderTakes(
     case 'registerTaskExecutor': {
       if (!holdsKey) return void (process.over = true);
       const { instanceId, report } = message;
+      if (newest !== null && instanceId < newest) return;
       const knownBefore = instanceId !== `te-${index}.0`;
       process.instances = { ...process.instances, [from]: instanceId };
-      out.sent.push({ to: from, message: { type: 'taskExecutorRegistered', epoch, knownBefore } });
+      out.sent.push({
+        to: from,
+        message: { type: 'taskExecutorRegistered', epoch, instanceId, knownBefore },
+      });
       const address = `te-${index}:1`;
       const event = {
         type: 'taskExecutorRegistered',
@@ -75,6 +83,10 @@ export function leaderTakes(
     }
     case 'heartbeatTaskExecutor': {
       const { instanceId, reportNumber } = message;
+      if (process.instances[from] !== instanceId) {
+        out.sent.push({ to: from, message: { type: 'registerAgain', epoch } });
+        return;
+      }
       const event = { type: 'reportNumberSeen', resourceId, instanceId, reportNumber } as const;
       return feed(process, event, null, nowMs, out);
     }

@@ -23,7 +23,14 @@ export type SlotMessage =
       readonly instanceId: InstanceId;
       readonly report: SlotReport;
     }
-  | { readonly type: 'taskExecutorRegistered'; readonly epoch: number; readonly knownBefore: boolean }
+  /** The leader does not know that instance. */
+  | { readonly type: 'registerAgain'; readonly epoch: number }
+  | {
+      readonly type: 'taskExecutorRegistered';
+      readonly epoch: number;
+      readonly instanceId: InstanceId;
+      readonly knownBefore: boolean;
+    }
   | {
       readonly type: 'report';
       readonly epoch: number;

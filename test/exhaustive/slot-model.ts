@@ -1,3 +1,4 @@
+import type { InstanceId } from '../../src/core/ids.ts';
 import type { Model, Step } from './explore.ts';
 import {
   askForSlots,
@@ -215,13 +216,23 @@ export class SlotModel implements Model<SlotWorld> {
     const current = world.processes.at(-1) === null ? 'rm1' : 'rm2';
     const holdsKey = to === current;
     const content = this.#engine.processes.message(message);
-    const name = `${from} ${message} ${holdsKey}`;
+    const newest = this.#newest(world, from);
+    const name = `${from} ${message} ${holdsKey} ${newest}`;
     const { world: state, violation } = this.#engine.act(world, to, name, (process, turn) => {
       if (process.kind === 'te') taskExecutorTakes(process, from, content, world.nowMs, turn);
       else if (process.kind === 'jm') jobMasterTakes(process, content, world.nowMs, turn);
-      else leaderTakes(process, from, content, holdsKey, world.nowMs, turn);
+      else leaderTakes(process, from, content, holdsKey, newest, world.nowMs, turn);
     });
     return { label, state, violation };
+  }
+
+  /** The instance of that task executor that was registered last, with whichever leader. */
+  #newest(world: SlotWorld, name: string): InstanceId | null {
+    const known = ['rm1', 'rm2'].flatMap((leader) => {
+      if (!this.#engine.isThere(world, leader)) return [];
+      return (this.#engine.process(world, leader) as LeaderProcess).instances[name] ?? [];
+    });
+    return known.sort().at(-1) ?? null;
   }
 
   /** Its process is another one; connections to the former one are gone, and new ones stand. */

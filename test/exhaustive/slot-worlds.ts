@@ -33,22 +33,30 @@ function world(name: string, changes: Partial<SlotBounds>): SlotWorldOfBounds {
 export const SMALL_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
   world('any order', { changes: 0, order: 'any' }),
   world('any order, change of leader', { wanted: [1], order: 'any' }),
-  world('delayed messages', { delays: 1 }),
-  world('restart', { restarts: 1 }),
+  world('delayed messages', { delays: 1, timeSteps: 2 }),
+  world('restart', { restarts: 1, timeSteps: 2 }),
 ];
 
 /** Explored by `make exhaustive` only. */
 export const LARGE_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
   world('any order, a message lost', { changes: 0, losses: 1, order: 'any' }),
-  world('delayed messages, longer', { delays: 1, timeSteps: 4 }),
-  world('delayed messages, two slots', { slotsEach: 2, delays: 1, timeSteps: 2 }),
-  world('delayed messages, two task executors', { taskExecutors: 2, delays: 1, timeSteps: 2 }),
-  world('two delayed messages, one job master', { taskExecutors: 2, wanted: [1], delays: 2, timeSteps: 1 }),
-  world('lost and delayed messages', { losses: 1, delays: 1, timeSteps: 1 }),
-  world('messages that come twice', { doubles: 1, timeSteps: 2 }),
+  world('two job masters, any order, change of leader', { order: 'any', timeSteps: 0 }),
+  world('delayed messages, longer', { delays: 1, timeSteps: 7 }),
+  world('delayed messages, two slots', { slotsEach: 2, delays: 1, timeSteps: 4 }),
+  world('delayed messages, two task executors', { taskExecutors: 2, delays: 1, timeSteps: 3 }),
+  world('two delayed messages', { delays: 2, timeSteps: 1 }),
+  world('two delayed messages, two task executors', {
+    taskExecutors: 2,
+    wanted: [1],
+    delays: 2,
+    timeSteps: 2,
+  }),
+  world('lost and delayed messages', { losses: 1, delays: 1, timeSteps: 2 }),
+  world('two lost messages', { losses: 2, timeSteps: 2 }),
+  world('a message that comes twice, and a delayed one', { doubles: 1, delays: 1, timeSteps: 1 }),
   world('restart and a lost message', { changes: 0, restarts: 1, losses: 1, timeSteps: 3 }),
-  world('restart without the state file', { amnesias: 1, timeSteps: 2 }),
-  world('restart and a delayed message', { changes: 0, restarts: 1, delays: 1, timeSteps: 2 }),
+  world('restart without the state file, and a delayed message', { amnesias: 1, delays: 1, timeSteps: 1 }),
+  world('restart and a delayed message', { restarts: 1, delays: 1, timeSteps: 2 }),
   world('pause and cut', { changes: 0, pauses: 1, cuts: 1, timeSteps: 8 }),
   world('pause, cut, and a change of leader', { pauses: 1, cuts: 1, timeSteps: 3 }),
 ];

@@ -86,7 +86,8 @@ interface Due {
   readonly index: number;
 }
 
-const functionNames = new Map<object, string>();
+/** By their text: with the same `this`, functions of one text are made at one place, or do the same. */
+const functionNames = new Map<string, string>();
 
 /** A text that two states have in common only if they behave alike from here on. */
 export function describeGraph(root: object, constants: Constants): string {
@@ -118,8 +119,9 @@ export function describeGraph(root: object, constants: Constants): string {
     if (typeof value === 'function') {
       const held = heldOf(value);
       if (held === null) throw new Error(`a function in a state: ${String(value)}`);
-      let name = functionNames.get(held.body);
-      if (name === undefined) functionNames.set(held.body, (name = `f${functionNames.size}`));
+      const text = String(held.body);
+      const name = functionNames.get(text) ?? `f${functionNames.size}`;
+      functionNames.set(text, name);
       parts.push(name, '(');
       write(held.self);
       parts.push(',');

@@ -73,6 +73,12 @@ export function taskExecutorTakes(
   nowMs: number,
   out: Out,
 ): void {
+  // An answer to the process before it, over a connection that is gone.
+  if (
+    message.type === 'taskExecutorRegistered' &&
+    message.instanceId !== instanceOf(process.index, process.incarnation)
+  )
+    return;
   const event = toEvent(process, from, message);
   if (event === null) return;
   const effects = process.book.handle(event, nowMs);
@@ -121,6 +127,8 @@ function toEvent(process: TaskExecutorProcess, from: string, message: SlotMessag
       const { epoch, knownBefore } = message;
       return { type: 'registrationAcknowledged', linkKey: epoch, token: tokenOf(epoch), knownBefore };
     }
+    case 'registerAgain':
+      return { type: 'registrationDue', linkKey: message.epoch, token: tokenOf(message.epoch) };
     case 'reportWanted':
       return { type: 'reportRequested', token: tokenOf(message.epoch), instanceId: message.instanceId };
     case 'commands': {
