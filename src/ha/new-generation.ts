@@ -1,6 +1,7 @@
 import type { Identity } from '../core/election/election-events.ts';
 import type { WitnessSummary } from '../core/election/worker-witnesses.ts';
 import type { ClusterId, ResourceManagerId } from '../core/ids.ts';
+import { MOST_GENERATION } from '../core/messages/primitives.ts';
 import { QuartermasterError } from '../core/problem.ts';
 import type { Compare, KeyValue, Operation, Transaction, TransactionResult } from './coordination-store.ts';
 import {
@@ -92,6 +93,12 @@ export class GenerationOrder {
   }
 
   #decide(wanted: number | null, { identity }: GenerationPlan): Identity {
+    if (Math.max(wanted ?? 0, identity.generation) > MOST_GENERATION) {
+      const detail =
+        `A generation is at most ${MOST_GENERATION}, and ${identity.generation - 1} is known. ` +
+        'If a worker says so, end it and wait a minute.';
+      throw new QuartermasterError({ code: 'CONFLICT', detail });
+    }
     if (wanted === null || wanted === identity.generation) return identity;
     if (wanted > identity.generation) return { ...identity, generation: wanted };
     const detail =

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { QuartermasterError } from '../core/problem.ts';
@@ -26,7 +26,8 @@ const lineSchema = z.object({
  * Keeps the state in one file of JSON lines, each a whole state; the last one counts. A save adds a line and flushes it
  * to the disk, which costs a quarter of replacing the file. The first save, and one that finds the file long, replaces it:
  * written beside it, flushed, renamed over it. A crash leaves the old state or the new one: a last line without its end
- * was never acknowledged, and is left out. Locked while it is open.
+ * was never acknowledged, and is left out. Locked while it is open; another file put in its place meanwhile is replaced by
+ * the next save.
  */
 export class StateFile implements TaskExecutorStateStore {
   readonly #path: string;
@@ -94,16 +95,22 @@ class OpenStateFile implements OpenState {
   async #save(line: Buffer): Promise<void> {
     const file = this.#file;
     this.#file = null;
-    if (file === null || this.#bytes + line.length > MOST_BYTES) {
-      await file?.close();
-      this.#file = await replace(this.#path, line);
-      this.#bytes = line.length;
+    if (file !== null && (await this.#append(file, line))) {
+      this.#file = file;
       return;
     }
+    await file?.close();
+    this.#file = await replace(this.#path, line);
+    this.#bytes = line.length;
+  }
+
+  /** False when nothing was added: the file is long, or not the one any more that this process left. */
+  async #append(file: FileHandle, line: Buffer): Promise<boolean> {
+    if (this.#bytes + line.length > MOST_BYTES || !(await isAt(this.#path, file, this.#bytes))) return false;
     await file.appendFile(line);
     await file.datasync();
     this.#bytes += line.length;
-    this.#file = file;
+    return true;
   }
 }
 
@@ -142,6 +149,18 @@ async function readState(path: string): Promise<TaskExecutorState | null> {
 function lastLine(text: string): string {
   const end = text.lastIndexOf('\n');
   return text.slice(text.lastIndexOf('\n', end - 1) + 1, end + 1);
+}
+
+/** Whether the next process would find it: somebody may have removed, restored or cut the file while it was open. */
+async function isAt(path: string, file: FileHandle, bytes: number): Promise<boolean> {
+  const own = await file.stat({ bigint: true });
+  try {
+    const { ino, dev, size } = await stat(path, { bigint: true });
+    return ino === own.ino && dev === own.dev && size === BigInt(bytes);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 /** Returns the new file, open for more. */

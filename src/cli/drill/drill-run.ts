@@ -1,4 +1,5 @@
 import type { DrillLeader, DrillMark, DrillRound, LoadObservation } from '../../core/drill/drill-evidence.ts';
+import { endedByTtl } from '../../core/drill/ended-by-ttl.ts';
 import { waitBeforeFaultMs } from '../../core/drill/spacing.ts';
 import { QuartermasterError } from '../../core/problem.ts';
 import { DEPOSITION_WINDOW_MS, MOST_DEPOSITIONS } from '../../ha/history.ts';
@@ -194,7 +195,7 @@ export class RoundRunner {
       confirmMs: longest(({ confirmMs }) => confirmMs),
       leaderlessMs: longest(({ leaderlessMs }) => leaderlessMs) ?? (idleMs > 0 ? idleMs : null),
       firstGrantMs: longest(({ firstGrantMs }) => firstGrantMs),
-      fellBackToTtl: ended.some((end) => end?.reason === LOST),
+      fellBackToTtl: ended.some(endedByTtl),
       ended: ended[0] ?? null,
       waitingAtFault: Math.min(...episodes.map(({ waiting }) => waiting.size)),
       sdkErrors: countOf(seen, 'failed') + countOf(seen, 'job-failed'),
@@ -208,9 +209,6 @@ export class RoundRunner {
     };
   }
 }
-
-/** How history says that a term ended by its lease. */
-const LOST = 'lost';
 
 function countOf(observations: readonly LoadObservation[], type: LoadObservation['type']): number {
   return observations.filter((observation) => observation.type === type).length;

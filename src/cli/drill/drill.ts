@@ -73,7 +73,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
     startedWallMs,
     endedWallMs: preciseWallMs(context.clock),
     conditions: conditionsOf(options),
-    limits: LIMITS,
+    limits: limitsOf(rounds.length / scenarios.length),
   };
 }
 
@@ -159,6 +159,15 @@ function conditionsOf(options: DrillOptions): Readonly<Record<string, string | n
     memoryMB: Math.round(totalmem() / 1_048_576),
     node: process.version,
   };
+}
+
+/** Below it the nearest rank of the 99th percentile is the longest. */
+const ROUNDS_FOR_P99 = 100;
+
+function limitsOf(roundsPerScenario: number): readonly string[] {
+  if (roundsPerScenario >= ROUNDS_FOR_P99) return LIMITS;
+  const most = `Of fewer than ${ROUNDS_FOR_P99} rounds the 99th percentile is the longest one.`;
+  return [...LIMITS, most];
 }
 
 const LIMITS = [

@@ -1,5 +1,6 @@
 import type { WriteLog } from '../../core/audit/store-writes.ts';
 import type { DrillEvidence, DrillRound, DrillVerdict } from '../../core/drill/drill-evidence.ts';
+import { countInRounds } from '../../core/drill/count-in-rounds.ts';
 import { judgeEvidence } from '../../core/drill/judge-evidence.ts';
 
 /** Rules whose breach is that two had one slot, or one request two slots. */
@@ -16,7 +17,8 @@ const TWICE: ReadonlySet<string> = new Set([
 
 /**
  * Judges a drill by its evidence, and by requests that waited at a fault and got nothing although all was well again.
- * The rounds come back with the slots that were granted twice in each; what belongs to no round counts for the first.
+ * The rounds come back with the slots that were granted twice in each, and with errors and refusals counted up to the next
+ * fault; what belongs to no round counts for the first.
  */
 export function judgeDrill(
   evidence: DrillEvidence,
@@ -39,7 +41,7 @@ export function judgeDrill(
     ],
   };
   const [first] = evidence.rounds;
-  const rounds = evidence.rounds.map((round) => ({
+  const rounds = countInRounds(evidence).map((round) => ({
     ...round,
     doubleGrants: violations.filter(
       (violation) => TWICE.has(violation.rule) && (violation.round ?? first?.round) === round.round,

@@ -62,9 +62,9 @@ export class DrillObserver {
       atWallMs,
     }));
     let longest = 0;
-    for (let index = this.#tail.grants.length - 1; index >= 0; index -= 1) {
-      const grant = this.#tail.grants[index];
-      if (grant === undefined || grant.atWallMs < sinceWallMs) break;
+    // One journal is read after the other, so they are not in the order of their times.
+    for (const grant of this.#tail.grants) {
+      if (grant.atWallMs < sinceWallMs) continue;
       longest = Math.max(longest, overlapOf({ token: grant, atWallMs: grant.atWallMs }, confirms));
     }
     return longest;

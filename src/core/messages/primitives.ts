@@ -55,7 +55,9 @@ export const revision = z
   .transform((text) => BigInt(text))
   .refine((value) => value <= MOST_REVISION, 'must fit into 64 bits');
 
-export const generation = z.int().min(0);
+/** Ten digits, as in the names of history's rows; whoever says more would leave none to declare. */
+export const MOST_GENERATION = 9_999_999_999;
+export const generation = z.int().min(0).max(MOST_GENERATION);
 export const slotNumber = z.int().min(0).max(65_535);
 export const grantNumber = z.int().min(0);
 export const durationMs = z

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { FencingToken } from '../../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId } from '../../../src/core/ids.ts';
+import { MOST_GENERATION } from '../../../src/core/messages/primitives.ts';
 import { parseIdentity } from '../../../src/ha/election-records.ts';
 import { SimulatedElection } from '../../support/simulated-election.ts';
 
@@ -141,6 +142,24 @@ describe('a new generation', () => {
     expect(await scene.answer(refused)).to.have.property('code', 'CONFLICT');
     expect(identity()).to.deep.equal({ clusterId, generation: 1 });
     expect((await scene.answer(participant.election.declareGeneration(6))).generation).to.equal(6);
+  });
+
+  it('is refused when a worker says that it knows the highest there can be, or when that is passed, and etcd stays readable', async () => {
+    const { scene } = simulated;
+    const { participant, leadership } = await simulated.leader();
+    const { clusterId } = leadership;
+    const orders = [MOST_GENERATION + 1, Number.MAX_SAFE_INTEGER];
+    for (const wanted of orders) {
+      const refused = participant.election.declareGeneration(wanted).catch((error: unknown) => error);
+      expect(await scene.answer(refused)).to.have.property('code', 'CONFLICT');
+    }
+    const { epoch } = leadership.token;
+    for (const worker of ['a', 'b']) participant.election.workerHeard(worker, knowledge(clusterId, 1, epoch));
+    participant.election.workerHeard('absurd', knowledge(clusterId, MOST_GENERATION));
+    const refused = participant.election.declareGeneration(null).catch((error: unknown) => error);
+    expect(await scene.answer(refused)).to.have.property('code', 'CONFLICT');
+    expect(identity()).to.deep.equal({ clusterId, generation: 1 });
+    expect(leadership.mayServe()).to.equal(true);
   });
 
   it('brings back the cluster id that most workers know, after a resource manager had invented another', async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { hostname, tmpdir } from 'node:os';
@@ -70,6 +70,27 @@ describe('StateFile', () => {
     const file = await new StateFile(path).open(OWNER);
     await file.save(state);
     await file.close();
+  }
+
+  for (const [how, takeAway] of [
+    ['was replaced by a copy of old', (copy: string) => rename(copy, path)],
+    ['was moved away', () => rename(path, `${path}.moved`)],
+    ['was removed', () => rm(path)],
+    ['was overwritten', (copy: string) => copyFile(copy, path)],
+  ] as const) {
+    it(`holds what was saved last though the file ${how} while it was open`, async () => {
+      const file = await new StateFile(path).open(OWNER);
+      await file.save({ ...STATE, highestToken: tokenOf(1) });
+      const copy = `${path}.copy`;
+      await copyFile(path, copy);
+      await file.save({ ...STATE, highestToken: tokenOf(2) });
+      await takeAway(copy);
+      await file.save(STATE);
+      await file.close();
+      const next = await new StateFile(path).open(OWNER);
+      expect(next.state).to.deep.equal(STATE);
+      await next.close();
+    });
   }
 
   it('gives back what was saved, revisions above 2^53 included', async () => {

@@ -102,19 +102,25 @@ describe('a take-over as the drill sees it', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  function grant(allocationId: string, epoch: bigint, atMs: number, lateMs = 0): void {
+  function grant(
+    allocationId: string,
+    epoch: bigint,
+    atMs: number,
+    lateMs = 0,
+    [file, process] = [journal, 'p'],
+  ): void {
     const line = {
       at: new Date(1_000_000 + atMs + lateMs).toISOString(),
       event: 'grant',
       atMs,
       resourceId: 'te-1',
-      process: 'p',
+      process,
       allocationId,
       generation: 1,
       epoch: String(epoch),
       leaderSessionId: SESSION(epoch),
     };
-    appendFileSync(journal, `${JSON.stringify(line)}\n`);
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
   }
 
   function request(requestId: number, askedAt: number, claimedAt: number, obeyed: bigint): void {
@@ -167,6 +173,17 @@ describe('a take-over as the drill sees it', () => {
     tail.read();
     expect(observer.overlapSince(0)).to.equal(7);
     expect(observer.overlapSince(1_000_058)).to.equal(0);
+  });
+
+  it('finds an overlap in each journal, though the next one that is read begins before the fault', () => {
+    const other = join(folder, 'te-2.jsonl');
+    writeFileSync(other, '');
+    const both = new ExecutorTail([journal, other]);
+    sightings.take(confirm('rm-2', 4n), 1_000_050);
+    grant('a-1', 3n, 57);
+    grant('a-2', 3n, 20, 0, [other, 'q']);
+    both.read();
+    expect(new DrillObserver(sightings, both).overlapSince(1_000_040)).to.equal(7);
   });
 
   it('waits for the rest of a line that is written in pieces', () => {

@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import { distributionOf } from '../../../../src/core/drill/distribution.ts';
+import { countInRounds } from '../../../../src/core/drill/count-in-rounds.ts';
+import type { CommandRefusal, LoadObservation } from '../../../../src/core/drill/drill-evidence.ts';
+import { endedByTtl } from '../../../../src/core/drill/ended-by-ttl.ts';
 import { overlapOf } from '../../../../src/core/drill/overlap.ts';
 import { waitBeforeFaultMs } from '../../../../src/core/drill/spacing.ts';
 import { summarize } from '../../../../src/core/drill/summary.ts';
@@ -17,6 +20,37 @@ describe('the distribution of a sample', () => {
 
   it('is null when nothing was measured', () => {
     expect(distributionOf([])).to.equal(null);
+  });
+});
+
+describe('what is counted in a round', () => {
+  const rounds = [roundWith({ faultAtWallMs: 1_000 }), roundWith({ round: 2, faultAtWallMs: 5_000 })];
+  const seen = (type: string, atWallMs: number): LoadObservation => ({ type, atWallMs }) as LoadObservation;
+  const refused = (code: string, atWallMs: number): CommandRefusal => ({ code, atWallMs }) as CommandRefusal;
+
+  it('is all from its fault to the next one, however late, and from the start for the first', () => {
+    const observations = [
+      seen('failed', 10),
+      seen('failed', 4_999),
+      seen('claimed', 4_999),
+      seen('job-failed', 5_000),
+      seen('lost', 90_000),
+    ];
+    const refusals = [refused('FENCED', 4_000), refused('FENCED', 6_000), refused('STALE', 6_000)];
+    const counted = countInRounds({ rounds, observations, refusals });
+    expect(counted.map(({ sdkErrors }) => sdkErrors)).to.deep.equal([2, 1]);
+    expect(counted.map(({ leasesLost }) => leasesLost)).to.deep.equal([0, 1]);
+    expect(counted.map(({ staleRefused }) => staleRefused)).to.deep.equal([1, 1]);
+    expect(summarize('all', counted)).to.include({ sdkErrors: 3, leasesLost: 1, staleRefused: 2 });
+  });
+});
+
+describe('the end of a term', () => {
+  it('is that of its lease whoever wrote it down, and not that of a deposition', () => {
+    const by = (reason: string): boolean => endedByTtl({ reason, evidence: '' });
+    expect(['lost', 'lease deadline passed', 'lease lost'].map(by)).to.deep.equal([true, true, true]);
+    expect(['deposed', 'asked to step down'].map(by)).to.deep.equal([false, false]);
+    expect(endedByTtl(null)).to.equal(false);
   });
 });
 

@@ -55,6 +55,12 @@ const WRONG: readonly (readonly [fact: string, type: string, json: string, field
     'requests.0.allocationId',
   ],
   [
+    'a generation above which none could be declared',
+    'requestSlots',
+    request({}).replace('"generation":1', '"generation":10000000000'),
+    'token.generation',
+  ],
+  [
     'an id that is too long',
     'requestSlots',
     request({ allocationId: 'a'.repeat(129) }),
