@@ -8,6 +8,7 @@ import {
 } from './coordination-store.ts';
 
 const GREATEST_INT64 = 2n ** 63n - 1n;
+const LONE_SURROGATE = /\p{Surrogate}/u;
 const GREATEST_TTL_SECONDS = 9_000_000_000;
 /** etcd's default for `--max-txn-ops`: each list of a transaction may be this long. */
 export const MOST_TRANSACTION_OPERATIONS = 128;
@@ -28,6 +29,9 @@ function checkInt64(value: bigint, what: string): bigint {
 
 function checkText(value: string, what: string): void {
   if (typeof value !== 'string') reject(`${what} must be a string, but is ${String(value)}.`);
+  // An encoder would silently turn half a surrogate pair into another character, and so name another key.
+  if (LONE_SURROGATE.test(value))
+    reject(`${what} must be well-formed text, but is ${JSON.stringify(value)}.`);
 }
 
 /** An empty key stands for all keys, and only together with `prefix`. */

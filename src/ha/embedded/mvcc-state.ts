@@ -69,6 +69,7 @@ export class MvccState {
   transact(transaction: Transaction): TransactionResult {
     const succeeded = this.holds(transaction.compare);
     const branch = succeeded ? transaction.success : transaction.failure;
+    for (const operation of branch) if (operation.type === 'range') this.#checkRevision(operation.revision);
     const events: WatchEvent[] = [];
     const results = branch.map((operation) => this.#apply(operation, events));
     this.#commit(events);
@@ -157,7 +158,10 @@ export class MvccState {
         return { type: 'delete', deleted: keyValues.length };
       }
       case 'range':
-        return { type: 'range', ...this.#select(operation, this.#keysAt(operation.revision)) };
+        return {
+          type: 'range',
+          ...this.#select(operation, this.#keysAt(operation.revision, events.length > 0)),
+        };
     }
   }
 
@@ -183,14 +187,21 @@ export class MvccState {
     events.push({ type: 'delete', key, modRevision: this.#revision + 1n });
   }
 
-  #keysAt(revision = this.#revision): Keys {
+  #checkRevision(revision = this.#revision): void {
     if (revision > this.#revision) {
       throw new StoreError('rejected', `revision ${revision} is a future revision`);
     }
     if (revision < this.#compactedRevision) {
       throw new StoreError('compacted', `revision ${revision} has been compacted`);
     }
-    if (revision === this.#revision) return { sorted: this.#sortedKeys, values: this.#values };
+  }
+
+  /** With `writing`, what a transaction has written so far stands, but belongs to no revision yet. */
+  #keysAt(revision?: bigint, writing = false): Keys {
+    this.#checkRevision(revision);
+    if (revision === undefined || (revision === this.#revision && !writing)) {
+      return { sorted: this.#sortedKeys, values: this.#values };
+    }
     const values = new Map(this.#base);
     for (const commit of this.#history) {
       if (commit.revision > this.#compactedRevision && commit.revision <= revision) carry(values, commit);

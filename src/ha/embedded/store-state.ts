@@ -133,7 +133,8 @@ function checkBranch(operations: readonly Operation[]): void {
   if (operations.length > MOST_TRANSACTION_OPERATIONS) rejectTooMany();
   const size = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
   if (size > LARGEST_REQUEST_CHARACTERS) throw new StoreError('rejected', 'request is too large');
-  const deletions = operations.filter((operation) => operation.type === 'delete');
+  // etcd takes the deletion of all keys for one of none here, and carries out both, in their order.
+  const deletions = operations.filter((operation) => operation.type === 'delete' && operation.key !== '');
   const put = new Set<string>();
   for (const operation of operations) {
     if (operation.type !== 'put') continue;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { MvccState } from '../../../../src/ha/embedded/mvcc-state.ts';
+import { StoreState } from '../../../../src/ha/embedded/store-state.ts';
 
 describe('the versioned keys of the in-memory store', () => {
   it('keep a bounded history, and say so to whoever asks for more', () => {
@@ -31,5 +32,18 @@ describe('the versioned keys of the in-memory store', () => {
     copy.deleteKeys(['a']);
     expect(state.get('a')?.value).to.equal('2');
     expect(commits).to.equal(1);
+  });
+});
+
+describe('a transaction of the in-memory store', () => {
+  it('may delete all keys and put one, in either order, as etcd overlooks that', () => {
+    const state = new StoreState(1);
+    const put = { type: 'put', key: 'a', value: '1' } as const;
+    const deleteAll = { type: 'delete', key: '', prefix: true } as const;
+    state.transact({ compare: [], success: [put, deleteAll], failure: [] });
+    expect(state.mvcc.get('a')).to.equal(undefined);
+    state.transact({ compare: [], success: [deleteAll, put], failure: [] });
+    expect(state.mvcc.get('a')?.value).to.equal('1');
+    expect(state.mvcc.revision).to.equal(3n);
   });
 });
