@@ -224,6 +224,23 @@ async function wrongAdvertise(scene: FailoverScene): Promise<Findings> {
   return {};
 }
 
+/** The leader itself names an address at which a standby answers: that proves nothing of it. */
+async function leaderAdvertisesWrong(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const leader = scene.leader();
+  const [nearer, other] = scene.standbys();
+  if (nearer === undefined || other === undefined) return {};
+  cluster.crash(leader);
+  await scene.successor(leader, 5_000);
+  const misled = cluster.startResourceManager(idOf(leader), other.address);
+  await scene.run(2_000);
+  for (const each of [nearer, other]) cluster.crash(each);
+  await scene.until('the one with the wrong address to lead', () => cluster.leader() === misled, 20_000);
+  for (const each of [nearer, other]) cluster.startResourceManager(idOf(each));
+  await scene.stays(30_000);
+  return {};
+}
+
 async function cutFromEtcd(scene: FailoverScene): Promise<Findings> {
   const leader = scene.leader();
   scene.cluster.etcd.block(leader.process.name);
@@ -268,6 +285,25 @@ async function neverConfirms(scene: FailoverScene): Promise<Findings> {
 
 function writesRecord({ success }: Transaction): boolean {
   return success.some(({ type, key }) => type === 'put' && key === '/quartermaster/simulated/leader');
+}
+
+/** Its checks are answered, its keepalives are not: it goes before its lease has run out. */
+async function noKeepalive(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const leader = scene.leader();
+  const id = idOf(leader);
+  for (let count = 0; count < 500; count++)
+    cluster.etcd.loseCall({ client: leader.process.name, method: 'keepAlive' });
+  const startMs = scene.nowMs;
+  const look = (): boolean => {
+    if (leader.endpoint.state !== 'serving') return true;
+    demand(scene.inLine().includes(id), `G6: ${leader.process.name} serves after its lease has run out`);
+    return false;
+  };
+  await scene.until('the end of the term', look, 2_000 * cluster.timing.leaseTtlSeconds);
+  const endedMs = scene.nowMs - startMs;
+  const confirmMs = await scene.successor(leader, 5_000);
+  return { endedMs, confirmMs };
 }
 
 /** More false proofs than the limit: the lease must do, and somebody leads in the end. */
@@ -315,9 +351,11 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   asymmetric: { overlapMs: 0, play: asymmetric },
   flapping: { overlapMs: 0, play: flapping },
   'wrong-advertise': { overlapMs: 0, play: wrongAdvertise },
+  'leader-advertises-wrong': { overlapMs: 0, play: leaderAdvertisesWrong },
   'cut-from-etcd': { overlapMs: 0, play: cutFromEtcd },
   'foreign-head': { overlapMs: 0, play: foreignHead },
   'never-confirms': { overlapMs: 0, play: neverConfirms },
+  'no-keepalive': { overlapMs: 0, play: noKeepalive },
   'rate-limit': { overlapMs: 0, play: rateLimit },
   healthy: { overlapMs: 0, play: healthy },
   ...ETCD_LOSS_SCENARIOS,
