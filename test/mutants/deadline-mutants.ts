@@ -35,7 +35,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/core/election/leadership-deadlines.test.ts',
         'counts the serving deadline from the send of a check, not from its answer',
@@ -80,7 +80,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
         to: 'return this.#toldServing;',
       },
     ],
-    checks: [simulation('pause', 10), simulation('trouble', 40)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'wall-clock-for-a-deadline',
@@ -97,7 +97,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
         this.#listener = listener;`,
       },
     ],
-    checks: [simulation('worker-trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'stale-member-answers-the-check',
@@ -111,7 +111,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest('unit/ha/leading.test.ts', 'is not fooled by a member that answers from its own store'),
     ],
   },

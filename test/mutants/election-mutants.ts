@@ -13,7 +13,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: 'compare: [...write.alsoIf],',
       },
     ],
-    checks: [simulation('trouble', 60), exploration('election, crash')],
+    checks: [simulation('storm', 200), exploration('election, crash')],
   },
   {
     name: 'key-not-checked-after-waiting',
@@ -32,7 +32,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/ha/election-transactions.test.ts',
         'is refused when its key is another one of the same name',
@@ -65,7 +65,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/ha/ambiguous-election.test.ts',
         'goes on asking when copies of the confirm have run into their deadline and the record is absent',
@@ -95,7 +95,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       },
       { file: 'ha/election-transactions.js', from: '            absent(row),\n', to: '' },
     ],
-    checks: [simulation('trouble', 60)],
+    checks: [simulation('storm', 200)],
     why: 'The guard on the row of history keeps every second copy of a confirm out, whatever is in it.',
   },
   {
@@ -115,7 +115,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/ha/ambiguous-election.test.ts',
         'resigns once when the answer is lost, and never leads again in that term',
@@ -172,7 +172,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: '        this.endedTerm = this.#term;\n        this.#term = null;\n',
       },
     ],
-    checks: [simulation('trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'old-confirm-erases-newer-record',
@@ -187,7 +187,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       },
       { file: 'ha/election-transactions.js', from: '            absent(row),\n', to: '' },
     ],
-    checks: [simulation('trouble', 60), exploration('election, first confirm, a crash')],
+    checks: [simulation('storm', 200), exploration('election, first confirm, a crash')],
     why: 'Each of the guards alone keeps an old confirm out, as a deposition or the next confirm leaves a row.',
   },
   {
@@ -216,7 +216,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: "if (this.#phase === 'ending') {\n                    this.#phase = 'over';\n                    this.#term = null;\n                    if (this.grantedBefore)\n                        out.push({ type: 'revokeLeadership', reason: 'released' });\n                }",
       },
     ],
-    checks: [simulation('trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'lease-revoked-instead-of-key-deleted',
@@ -232,6 +232,6 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     const work = historyWork(`,
       },
     ],
-    checks: [simulation('trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
 ];

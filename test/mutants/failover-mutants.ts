@@ -20,7 +20,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/ha/election-observer.test.ts',
         'lists again when what it wants to watch has been compacted',
@@ -61,7 +61,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     patches: [
       { file: 'ha/election-transactions.js', from: 'if (challengeRevision !== null) {', to: 'if (false) {' },
     ],
-    checks: [simulation('trouble', 60), exploration('election, pause')],
+    checks: [simulation('storm', 200), exploration('election, pause')],
   },
   {
     name: 'challenge-answered-past-a-hung-loop',
@@ -79,7 +79,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest('unit/ha/leading.test.ts', 'gives up leadership by itself when its loop hangs'),
     ],
   },
@@ -114,7 +114,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/ha/ambiguous-election.test.ts',
         'knows its own confirm by either trace of it, the record or the row of history',
@@ -132,7 +132,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
         to: 'slotManager: (this.keptBooks ??= makeSlotManager({ token, timing, matching, nowMs: clock.monotonicMs() })),',
       },
     ],
-    checks: [simulation('trouble', 40)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'containers-asked-for-before-the-reports',

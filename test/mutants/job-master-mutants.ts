@@ -13,7 +13,7 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: "state.out.push({ type: 'claimSlot', callId: phase.callId, peer: peer.id, lease });\n            claimed(state, state.allocations.get(id), phase, state.timing.slotLeaseMs, nowMs);",
       },
     ],
-    checks: [simulation('worker-trouble', 20)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'second-claim-beside-the-first',
@@ -26,7 +26,7 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: 'return moveTo(state, phase, grant);\n            return beginClaim(state, allocation, grant, nowMs, nowMs);',
       },
     ],
-    checks: [simulation('worker-trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'leader-ends-a-held-lease',
@@ -40,7 +40,7 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('worker-trouble', 60),
+      simulation('storm', 200),
       namedTest(
         'unit/core/jobmaster/holding.test.ts',
         'asks the task executor at once on a hint of the leader, and believes only its answer',
@@ -77,6 +77,6 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: 'if (true)\n            return null;',
       },
     ],
-    checks: [simulation('worker-trouble', 60)],
+    checks: [simulation('storm', 200)],
   },
 ];

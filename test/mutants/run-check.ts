@@ -25,7 +25,7 @@ interface Program {
 
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
 /** A run that broke an expectation begins so; whatever else goes wrong is no finding. */
-const SEED_FAILED = /^seed \d+, at [\d.]+ ms: (.*?)(?:; replay: .*)?$/;
+const SEED_FAILED = /^seed \d+(?:, at [\d.]+ ms)?: (?!\d+ events)(.*?)(?:; replay: .*)?$/;
 
 function programOf(check: Check, from: number): Program {
   switch (check.kind) {
@@ -35,7 +35,7 @@ function programOf(check: Check, from: number): Program {
         environment: { SCENARIO: check.scenario, SEEDS: String(check.seeds), FROM: String(from) },
         read: (line) => {
           const finding = SEED_FAILED.exec(line)?.[1];
-          return { ...(finding !== undefined && { finding }), passed: /^seed \d+: /.test(line) };
+          return { ...(finding !== undefined && { finding }), passed: /^seed \d+: \d+ events/.test(line) };
         },
       };
     case 'exploration':

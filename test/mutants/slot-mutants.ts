@@ -13,7 +13,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'return true;',
       },
     ],
-    checks: [simulation('worker-trouble', 40)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'stale-report-cancels-a-request',
@@ -26,7 +26,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'return true;',
       },
     ],
-    checks: [simulation('worker-trouble', 60), exploration('slots, restart')],
+    checks: [simulation('storm', 200), exploration('slots, restart')],
   },
   {
     name: 'command-numbers-not-checked',
@@ -39,7 +39,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'if (false) {',
       },
     ],
-    checks: [simulation('worker-trouble', 60), exploration('slots, ')],
+    checks: [simulation('storm', 200), exploration('slots, ')],
   },
   {
     name: 'command-numbers-without-generation',
@@ -52,14 +52,14 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: '',
       },
     ],
-    checks: [simulation('restored-etcd', 5), simulation('wiped-etcd-newcomers', 5)],
+    checks: [simulation('restored-etcd', 5)],
   },
   {
     name: 'slot-table-forgotten-at-restart',
     fault: 'a task executor that starts again forgets the leases of its state file',
     after: 'G3; a TaskExecutor whose slot table is in memory only',
     patches: [{ file: 'core/taskexecutor/slot-table.js', from: 'of remembered) {', to: 'of []) {' }],
-    checks: [simulation('worker-trouble', 40)],
+    checks: [simulation('storm', 200)],
   },
   {
     name: 'renewal-fenced-by-token',
@@ -94,7 +94,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('worker-trouble', 60),
+      simulation('storm', 200),
       namedTest('unit/core/slotmanager/defects-2016.test.ts', 'a request whose TE failed was lost'),
     ],
   },
@@ -124,7 +124,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: '',
       },
     ],
-    checks: [simulation('worker-trouble', 60)],
+    checks: [simulation('storm', 200)],
     why: 'The record of the job and the orders at task executors each end the older one alone.',
   },
 ];

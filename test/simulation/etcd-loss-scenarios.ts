@@ -123,9 +123,10 @@ async function goOn(scene: FailoverScene, chance: () => number): Promise<void> {
     cluster.startResourceManager(leader.process.name.split('#')[0] ?? '');
     await scene.run(2_000);
   }
+  await othersWrite(scene);
+  // By commands of that last leader, whose epoch is above those to come.
   void cluster.jobMasters.get('job')?.endpoint.job?.requestSlots(1, PROFILE);
   await scene.until('six slots are held', () => scene.held === 6, 20_000);
-  await othersWrite(scene);
 }
 
 /** Others use that etcd too, and leaders change until one leads by a key that was put after all that. */

@@ -18,6 +18,7 @@ const DOCUMENTS = [
   'src/core/messages/README.md',
   'test/simulation/README.md',
   'test/exhaustive/README.md',
+  'test/mutants/README.md',
 ];
 
 function read(path: string): string {
