@@ -1,7 +1,7 @@
 # `make run` and `make test` work in a fresh clone: each target installs what it needs. GNU make 3.81 or later.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage simulate exhaustive model mutants bench-failover build lint format clean etcd
+.PHONY: help run test coverage simulate exhaustive model mutants bench-failover bench-recovery bench-load build lint format clean etcd
 
 NPM := npm --no-update-notifier
 INSTALLED := node_modules/.installed
@@ -15,6 +15,8 @@ help:
 	@echo 'make model           the model of etcd against etcd: OPERATIONS=n, SEED=n'
 	@echo 'make mutants         plants known bugs in a copy, one at a time; each must be found: ONLY=name'
 	@echo 'make bench-failover  this project, etcd3 and etcdctl elect fail over in turn: ROUNDS=n, ETCDCTL_ROUNDS=n, JSON=1'
+	@echo 'make bench-recovery  a leader is killed over many task executors: TASK_EXECUTORS=n, ROUNDS=n, JSON=1'
+	@echo 'make bench-load      does the leader stay with every core loaded twice over: MINUTES=n, JSON=1'
 	@echo 'make build           compile into dist'
 	@echo 'make lint            check the code'
 	@echo 'make format          format the code'
@@ -59,6 +61,13 @@ mutants: build
 # Progress goes to standard error, the table (or with JSON=1 one line of JSON) to standard output.
 bench-failover: build etcd
 	@node dist/test/bench/failover/main.js
+
+# 10,000 task executors take some minutes to start, 6 GiB of memory and 20,000 open files for each process.
+bench-recovery: build etcd
+	@node dist/test/bench/recovery/main.js
+
+bench-load: build etcd
+	@node dist/test/bench/load/main.js
 
 lint: $(INSTALLED)
 	@$(NPM) run --silent lint

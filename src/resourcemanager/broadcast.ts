@@ -12,6 +12,9 @@ const SETTLE_MS = 25;
 /** How many connections are told in one turn. */
 const SLICE = 200;
 
+/** Between two slices, in milliseconds. */
+const BETWEEN_SLICES_MS = 5;
+
 /** What the broadcasts need of the resource manager. */
 export interface BroadcastOptions {
   readonly resourceManagerId: ResourceManagerId;
@@ -19,6 +22,8 @@ export interface BroadcastOptions {
   readonly clock: Clock;
   readonly connections: ConnectionRegister;
   readonly post: (event: () => void) => void;
+  /** How many events of the resource manager wait. */
+  readonly backlog: () => number;
   view(): ClusterView;
   /** The present term; null while this process does not lead. */
   term(): Term | null;
@@ -76,13 +81,28 @@ export class Broadcast {
     });
   }
 
-  /** In slices, so that thousands of connections do not hold up what comes in. */
+  /**
+   * In slices, and no faster than what they answer is worked off, so that thousands of connections do not hold up what
+   * comes in. Job masters first: their requests are then there when the first task executor has reported.
+   */
   #toAll(tell: (connection: WorkerConnection) => void): void {
-    const connections = this.#options.connections.introduced();
+    const { connections, clock, post, backlog } = this.#options;
+    const all = jobMastersFirst(connections.introduced());
     const next = (from: number): void => {
-      for (const connection of connections.slice(from, from + SLICE)) tell(connection);
-      if (from + SLICE < connections.length) this.#options.post(() => next(from + SLICE));
+      for (const connection of all.slice(from, from + SLICE)) tell(connection);
+      if (from + SLICE < all.length) later(from + SLICE);
+    };
+    const later = (from: number): void => {
+      clock.schedule(BETWEEN_SLICES_MS, () => {
+        if (backlog() < SLICE) post(() => next(from));
+        else later(from);
+      });
     };
     next(0);
   }
+}
+
+function jobMastersFirst(connections: readonly WorkerConnection[]): readonly WorkerConnection[] {
+  const isFirst = ({ role }: WorkerConnection): boolean => role === 'job-master';
+  return [...connections.filter(isFirst), ...connections.filter((connection) => !isFirst(connection))];
 }

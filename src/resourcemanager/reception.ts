@@ -70,9 +70,19 @@ export class Reception {
     }
     const connection = connections.add(channel, role);
     this.#channels.add(channel);
+    const isPeer = role === 'resource-manager';
     return {
+      // Thousands may speak at once: to read all of it is work that takes turns like any other.
+      ...(!isPeer && {
+        readIn: (reading) => {
+          this.#channels.heard(channel);
+          if (!mailbox.post(reading)) reading();
+        },
+      }),
       onRequest: (request) => {
         this.#channels.heard(channel);
+        // A peer asks whether this process is alive, not how much it has to do.
+        if (isPeer) return mailbox.postUrgent(() => this.#request(connection, request));
         if (mailbox.length >= MOST_WAITING_EVENTS) {
           const detail = `${MOST_WAITING_EVENTS} events wait.`;
           return request.fail({ code: 'OVERLOADED', detail, retryAfterMs: 1_000 });

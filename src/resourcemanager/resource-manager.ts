@@ -86,7 +86,8 @@ export class ResourceManager implements LeaderContender {
       address,
       clock,
       connections: this.#connections,
-      post: (event) => this.#mailbox.post(event),
+      post: (event) => void this.#mailbox.post(event),
+      backlog: () => this.#mailbox.length,
       view: () => this.#clusterView(),
       term: () => this.#term,
     });
@@ -184,7 +185,7 @@ export class ResourceManager implements LeaderContender {
     this.#granted = leaderSessionId;
     this.#events.note(this.#logger, 'info', 'leadership', 'leadership-granted', { leaderSessionId });
     // Through the mailbox: a process whose loop cannot serve does not confirm either.
-    this.#mailbox.post(() => {
+    this.#mailbox.postUrgent(() => {
       if (this.#granted === leaderSessionId) this.#election.confirmLeaderSessionId(leaderSessionId);
     });
   }
@@ -227,7 +228,7 @@ export class ResourceManager implements LeaderContender {
   }
 
   probe(done: () => void): void {
-    this.#mailbox.post(() => {
+    this.#mailbox.postUrgent(() => {
       this.#term?.driver.handle({ type: 'tick' });
       done();
     });

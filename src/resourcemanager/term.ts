@@ -250,8 +250,10 @@ export class Term implements TermContext {
         signal: this.#life.signal,
         start,
         onPage: (keyValues) =>
+          // Each an event of its own, so that a page is worked off in as many turns as it takes.
           this.post(() => {
-            for (const keyValue of keyValues) onKey(keyValue.key.slice(prefix.length), keyValue);
+            for (const keyValue of keyValues)
+              this.post(() => onKey(keyValue.key.slice(prefix.length), keyValue));
           }),
       });
     const complete = await Promise.all([
@@ -262,7 +264,9 @@ export class Term implements TermContext {
         this.#expectJobMaster(name, keyValue),
       ),
     ]);
-    if (complete.every(Boolean)) this.post(() => this.#takenOver(clock.monotonicMs() - startMs));
+    if (!complete.every(Boolean)) return;
+    // Behind the records, which are posted by an event that may still wait.
+    this.post(() => this.post(() => this.#takenOver(clock.monotonicMs() - startMs)));
   }
 
   #expectTaskExecutor(name: string, keyValue: KeyValue): void {

@@ -78,11 +78,15 @@ export function acceptChannels(context: HandshakeContext, serve: ServeChannel): 
     });
     return {
       onFrame: (frame) => {
+        if (handler?.readIn !== undefined) return handler.readIn(() => channel.onFrame(frame));
         if (handler !== null || frame.length <= MAX_HELLO_FRAME_LENGTH) return channel.onFrame(frame);
         const detail = `Before hello a frame may have ${MAX_HELLO_FRAME_LENGTH} characters, this one has ${frame.length}.`;
         channel.close({ code: 'TOO_LARGE', detail });
       },
-      onClose: (reason) => channel.onClose(reason),
+      onClose: (reason) => {
+        if (handler?.readIn === undefined) channel.onClose(reason);
+        else handler.readIn(() => channel.onClose(reason));
+      },
     };
   };
 }

@@ -34,6 +34,11 @@ export type InboundNotification = {
 
 /** What the owner of a channel does with what comes in. `onClose` comes exactly once and last. */
 export interface ChannelHandler {
+  /**
+   * Does this reading of a frame, or of the end of the connection, in a turn of the owner's choice and in the order
+   * in which they come. Without it all is read as it comes.
+   */
+  readonly readIn?: (reading: () => void) => void;
   onRequest(request: InboundRequest): void;
   onNotification(notification: InboundNotification): void;
   onClose(reason: CloseReason): void;
