@@ -54,6 +54,11 @@ export class Broadcast {
     );
   }
 
+  /** One that has just come was given the view of now, which the others may never hear of: all are told what it comes to. */
+  viewGiven(): void {
+    if (this.#settling) this.#lastView = '';
+  }
+
   #sendView(): void {
     const text = toJson(this.#options.view());
     if (text === this.#lastView) return;

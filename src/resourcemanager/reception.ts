@@ -166,6 +166,7 @@ export class Reception {
     const problem = connections.introduce(connection, who);
     if (problem !== null) return request.fail(problem);
     request.respond(view());
+    broadcast.viewGiven();
     if (who.role === 'resource-manager') return;
     logger.log('info', 'introduced', { ...who, highestToken: who.highestToken?.epoch ?? null });
     const { clusterId, highestToken } = who;

@@ -98,6 +98,7 @@ export class RoundRunner {
       WAITING_TIMEOUT_MS,
       POLL_MS,
     );
+    sightings.assertStillLeads(leaderBefore);
     const waiting = new Set(load.waiting.map(({ requestId }) => requestId));
     const place = cluster.resourceManagers.find(({ id }) => id === leader);
     const probe = strike.leadership === 'changes' ? null : new ServingProbe(clock, place?.listen ?? '');

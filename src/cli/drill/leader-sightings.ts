@@ -1,6 +1,7 @@
 import type { StoreEvent } from '../../core/audit/store-log.ts';
 import { ChallengePatience } from '../../core/election/challenge-patience.ts';
 import type { DrillLeader } from '../../core/drill/drill-evidence.ts';
+import { QuartermasterError } from '../../core/problem.ts';
 import { type HistoryRow, parseHistoryRow, parseLeaderRecord } from '../../ha/election-records.ts';
 import { DEPOSED } from '../../ha/history.ts';
 import type { ClusterKeys } from '../../ha/keys.ts';
@@ -35,6 +36,14 @@ export class LeaderSightings {
   /** Whether a leader that falls silent at that time is asked about it, as far as answered challenges tell. */
   isWatched(atWallMs: number): boolean {
     return this.leader === null || this.#patience.mayAsk(this.leader.epoch, atWallMs);
+  }
+
+  /** Throws `CONFLICT` unless that one was confirmed last: a fault would strike somebody who leads no more. */
+  assertStillLeads({ resourceManagerId: was, leaderSessionId }: DrillLeader): void {
+    if (this.leader?.leaderSessionId === leaderSessionId) return;
+    const is = this.leader?.resourceManagerId ?? 'nobody';
+    const detail = `Leadership went from ${was} to ${is} before the fault, so there is nothing to measure.`;
+    throw new QuartermasterError({ code: 'CONFLICT', detail });
   }
 
   /** What history says of the end of that term; null while it says nothing. */

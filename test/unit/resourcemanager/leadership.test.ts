@@ -46,6 +46,19 @@ describe('a standby', () => {
     }
   });
 
+  it('tells one that came between two changes of the view, though the others had heard of neither', async () => {
+    const bench = new ResourceManagerBench();
+    const [one, two] = [candidate('rm-1', 'rm-1:1'), candidate('rm-2', 'rm-2:1')];
+    bench.election.setCandidates([one]);
+    await bench.clock.advance(50);
+    bench.election.setCandidates([one, two]);
+    const { worker } = await bench.taskExecutor('te-1');
+    bench.election.setCandidates([one]);
+    await bench.clock.advance(50);
+    const told = worker.heard('clusterViewChanged').at(-1);
+    expect(told?.candidates.map(({ address }) => address)).to.deep.equal(['rm-1:1']);
+  });
+
   it('does not answer what is for task executors', async () => {
     const bench = new ResourceManagerBench();
     bench.election.lead();

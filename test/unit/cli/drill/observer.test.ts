@@ -75,6 +75,15 @@ describe('who leads, by what the store tells', () => {
     expect(sightings.isWatched(8_001)).to.equal(true);
   });
 
+  it('lets no fault strike one that has led until a moment ago', () => {
+    const sightings = new LeaderSightings(KEYS);
+    sightings.take(confirm('rm-1', 3n), 0);
+    const { leader } = sightings;
+    expect(() => sightings.assertStillLeads(leader!)).to.not.throw();
+    sightings.take(confirm('rm-2', 4n), 10);
+    expect(() => sightings.assertStillLeads(leader!)).to.throw('from rm-1 to rm-2');
+  });
+
   it('takes no notice of values that are no record', () => {
     const sightings = new LeaderSightings(KEYS);
     sightings.take(written(KEYS.leader, 'nonsense'), 1);
