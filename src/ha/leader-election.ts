@@ -158,9 +158,10 @@ export interface LeaderElectionService {
   peerSighted(sighting: PeerSighting): void;
   /**
    * Takes what a task executor or job master says that it knows, null once its connection has ended. Where most of
-   * them contradict etcd, it was wiped or restored, and nothing is confirmed.
+   * them contradict etcd, it was wiped or restored, and nothing is confirmed. Processes of one `name` that have gone
+   * count no more once another of it has spoken.
    */
-  workerHeard(worker: string, knowledge: WorkerKnowledge | null): void;
+  workerHeard(worker: string, knowledge: WorkerKnowledge | null, name?: string): void;
   /** What `declareGeneration` would do now; rejects with `UNAVAILABLE` when etcd does not answer. */
   planGeneration(): Promise<GenerationPlan>;
   /**

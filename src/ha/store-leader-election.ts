@@ -148,8 +148,8 @@ export class StoreLeaderElection implements LeaderElectionService {
     this.#dispatch({ type: 'peerSighted', sighting });
   }
 
-  workerHeard(worker: string, knowledge: WorkerKnowledge | null): void {
-    this.#dispatch({ type: 'workerHeard', worker, knowledge });
+  workerHeard(worker: string, knowledge: WorkerKnowledge | null, name = worker): void {
+    this.#dispatch({ type: 'workerHeard', worker, name, knowledge });
     this.#enqueue(() => this.#tellContradiction());
   }
 

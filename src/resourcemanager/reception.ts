@@ -154,7 +154,8 @@ export class Reception {
     const same = before?.clusterId === clusterId && sameOrNone(before.highestToken, highestToken);
     if (same) return;
     connection.knowledge = knowledge;
-    this.#options.workerHeard(processKey(who), knowledge);
+    const name = who.role === 'task-executor' ? who.resourceId : who.jobId;
+    this.#options.workerHeard(processKey(who), knowledge, `${who.role} ${name}`);
   }
 
   #introduce(

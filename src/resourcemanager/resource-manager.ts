@@ -103,7 +103,7 @@ export class ResourceManager implements LeaderContender {
       view: () => this.#clusterView(),
       term: () => this.#term,
       refusal: () => this.#refusal(),
-      workerHeard: (worker, knowledge) => this.#election.workerHeard(worker, knowledge),
+      workerHeard: (worker, knowledge, name) => this.#election.workerHeard(worker, knowledge, name),
     });
     this.#handOver = new HandOver({
       clock,

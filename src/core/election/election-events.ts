@@ -153,6 +153,8 @@ export type ElectionEvent =
       readonly type: 'workerHeard';
       /** Tells its process from every other. */
       readonly worker: string;
+      /** The same for every process of that name; `worker` unless given. */
+      readonly name?: string;
       readonly knowledge: WorkerKnowledge | null;
     }
   /** A call to the store failed or took too long. */

@@ -121,7 +121,7 @@ export class ElectionMachine {
         return;
       case 'workerHeard':
         if (event.knowledge === null) this.#trust.witnesses.left(event.worker, now.monotonicMs);
-        else this.#trust.witnesses.heard(event.worker, event.knowledge);
+        else this.#trust.witnesses.heard(event.worker, event.knowledge, event.name);
         return;
       case 'storeDoubted':
         this.#candidacy?.doubtStore(now.monotonicMs);

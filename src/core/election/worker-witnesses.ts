@@ -32,6 +32,8 @@ export interface WitnessSummary extends WitnessCount {
 }
 
 interface Witness {
+  /** That the processes of one worker have in common. */
+  readonly name: string;
   readonly knowledge: WorkerKnowledge;
   /** Why it contradicts etcd, by the facts of the last count; null when it does not. */
   why: string | null;
@@ -72,12 +74,20 @@ export class WorkerWitnesses {
   #facts: EtcdFacts | null = null;
   #informed = 0;
   readonly #contradicting = new Set<string>();
+  /** The process of each name that said anything last. */
+  readonly #lastOf = new Map<string, string>();
 
-  /** A worker has said what it knows; `worker` tells its process from every other. */
-  heard(worker: string, knowledge: WorkerKnowledge): void {
+  /**
+   * A worker has said what it knows; `worker` tells its process from every other, `name` is the same for all of them.
+   * Those of its name that have gone count no more: one that is started again and again has one voice.
+   */
+  heard(worker: string, knowledge: WorkerKnowledge, name = worker): void {
     this.#forget(worker);
     if (knowledge.clusterId === null && knowledge.highestToken === null) return;
-    const witness: Witness = { knowledge, why: null, goneMs: null };
+    const former = this.#lastOf.get(name);
+    if (former !== undefined && this.#gone.has(former)) this.#forget(former);
+    this.#lastOf.set(name, worker);
+    const witness: Witness = { name, knowledge, why: null, goneMs: null };
     this.#witnesses.set(worker, witness);
     this.#informed += 1;
     this.#compare(worker, witness);
@@ -87,6 +97,7 @@ export class WorkerWitnesses {
   left(worker: string, nowMs: number): void {
     const witness = this.#witnesses.get(worker);
     if (witness === undefined) return;
+    if (this.#lastOf.get(witness.name) !== worker) return this.#forget(worker);
     witness.goneMs = nowMs;
     this.#gone.delete(worker);
     this.#gone.add(worker);
@@ -153,6 +164,10 @@ export class WorkerWitnesses {
   #forget(worker: string): void {
     this.#gone.delete(worker);
     this.#contradicting.delete(worker);
-    if (this.#witnesses.delete(worker)) this.#informed -= 1;
+    const witness = this.#witnesses.get(worker);
+    if (witness === undefined) return;
+    this.#witnesses.delete(worker);
+    this.#informed -= 1;
+    if (this.#lastOf.get(witness.name) === worker) this.#lastOf.delete(witness.name);
   }
 }

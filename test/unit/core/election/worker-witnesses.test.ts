@@ -88,6 +88,22 @@ describe('the workers as witnesses', () => {
     expect(counts(ETCD, 10 * WITNESS_KEPT_MS)).to.deep.equal([1, 1]);
   });
 
+  it('have one voice for each name, however often one is started again, and two while two of a name live', () => {
+    witnesses.heard('a', knows(OURS, 2, 5n), 'te-1');
+    witnesses.heard('b', knows(OURS, 2, 5n), 'te-2');
+    for (const process of ['x1', 'x2', 'x3', 'x4']) {
+      witnesses.heard(process, knows(THEIRS, 1, 5n), 'te-3');
+      witnesses.left(process, 1_000);
+    }
+    expect(counts(ETCD, 1_000)).to.deep.equal([3, 1]);
+    witnesses.heard('x5', knows(THEIRS, 1, 5n), 'te-3');
+    witnesses.heard('x6', knows(THEIRS, 1, 5n), 'te-3');
+    expect(counts(ETCD, 1_000)).to.deep.equal([4, 2]);
+    witnesses.left('x5', 2_000);
+    expect(counts(ETCD, 2_000), 'the newer one goes on').to.deep.equal([3, 1]);
+    expect(counts(ETCD, 10 * WITNESS_KEPT_MS), 'for as long as it is connected').to.deep.equal([3, 1]);
+  });
+
   it('say which cluster id most of them know, and the highest generation of all', () => {
     witnesses.heard('a', knows(THEIRS, 2, 5n));
     witnesses.heard('b', knows(OURS, 1, 5n));
