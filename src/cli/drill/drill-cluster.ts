@@ -12,7 +12,6 @@ import { stablePorts } from '../cluster/stable-ports.ts';
 import type { CommandContext } from '../command-context.ts';
 import {
   drillProcesses,
-  JOB_PROCESS,
   RESOURCE_MANAGERS,
   type ResourceManagerPlace,
   TASK_EXECUTORS,
@@ -21,7 +20,15 @@ import { type JobLine, JobProcess } from './job-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /** Which links of a cluster go through proxies, so that they can be cut. */
-export type ProxiedLinks = 'none' | 'to-etcd' | 'to-resource-managers';
+export type ProxiedLinks = 'none' | CutLinks | 'all';
+/** Links of one resource manager that can be cut. */
+export type CutLinks = 'to-etcd' | 'to-resource-managers';
+
+/** The proxies before one resource manager, and those between it and etcd. */
+interface Proxies {
+  readonly before: TcpProxy[];
+  readonly toEtcd: TcpProxy[];
+}
 
 export interface DrillClusterOptions {
   readonly context: CommandContext;
@@ -34,6 +41,8 @@ export interface DrillClusterOptions {
   readonly etcdHeartbeatMs: number;
   readonly etcdElectionTimeoutMs: number;
   readonly proxied: ProxiedLinks;
+  /** Names of the jobs that are processes; the last task executor has slots for eight in all, their predecessors' counted. */
+  readonly jobs: readonly string[];
   /** Resource managers can be debugged. */
   readonly debuggers: boolean;
   /** A slot of the job that is a process ended although nobody had told it to end. */
@@ -46,8 +55,10 @@ const HOST = '127.0.0.1';
 /** The cluster of one drill: processes, links, and their end without remains. */
 export class DrillCluster {
   readonly job: JobProcess;
+  /** Names of the jobs that are processes. */
+  readonly jobs: readonly string[];
   readonly #options: DrillClusterOptions;
-  readonly #proxies = new Map<string, TcpProxy[]>();
+  readonly #proxies = new Map<string, Proxies>();
   #folder = '';
   #etcd: EtcdCluster | null = null;
   #store: EtcdCoordinationStore | null = null;
@@ -59,6 +70,7 @@ export class DrillCluster {
 
   constructor(options: DrillClusterOptions) {
     this.#options = options;
+    this.jobs = options.jobs;
     this.job = new JobProcess(options.onJobLost);
   }
 
@@ -125,20 +137,28 @@ export class DrillCluster {
 
   /** Kills it in this very turn (SIGKILL); resolves when it is gone. */
   async crash(id: string): Promise<void> {
+    this.#refuse(id);
     this.signal(id, 'SIGKILL');
-    if (id === JOB_PROCESS) this.job.forget();
+    this.job.forget(id);
     await present(this.#supervisor).stop([id]);
   }
 
   /** Asks it to end in this very turn (SIGTERM); resolves when it is gone, by force after 5 s. */
   async terminate(id: string): Promise<void> {
-    if (id === JOB_PROCESS) this.job.forget();
+    this.#refuse(id);
+    this.job.forget(id);
     await present(this.#supervisor).stop([id]);
   }
 
   /** Starts one that has ended, with the same flags. */
-  startAgain(id: string): void {
+  async startAgain(id: string): Promise<void> {
+    for (const proxy of this.#proxies.get(id)?.before ?? []) await proxy.accept();
     present(this.#supervisor).start(present(this.#specs.get(id) ?? null));
+  }
+
+  /** Nobody listens any more at the address of one that is gone: whoever dials is refused there, proxy or not. */
+  #refuse(id: string): void {
+    for (const proxy of this.#proxies.get(id)?.before ?? []) proxy.refuse();
   }
 
   /** The end of what it has written to its log. */
@@ -146,21 +166,30 @@ export class DrillCluster {
     return present(this.#supervisor).lastWords(id);
   }
 
-  /** Cuts this resource manager off: from etcd, or both ways from every other one, as the links are proxied. */
-  cutOff(id: string): void {
-    if (this.#options.proxied === 'to-etcd') {
-      for (const proxy of this.#proxies.get(id) ?? []) proxy.cut('all');
-      return;
+  /**
+   * Cuts this resource manager off: from etcd, or both ways from every other one. What is returned mends these links.
+   * From the others only one can be cut off at a time.
+   */
+  cutOff(id: string, links: CutLinks): () => void {
+    if (links === 'to-etcd') {
+      const own = this.#proxies.get(id)?.toEtcd ?? [];
+      for (const proxy of own) proxy.cut('all');
+      return () => mendAll(own);
     }
     const others = new Set(RESOURCE_MANAGERS.filter((each) => each !== id));
-    for (const [owner, proxies] of this.#proxies) {
-      for (const proxy of proxies) proxy.cut(owner === id ? others : new Set([id]));
+    for (const [owner, { before }] of this.#proxies) {
+      for (const proxy of before) proxy.cut(owner === id ? others : new Set([id]));
     }
+    return () => mendAll([...this.#proxies.values()].flatMap(({ before }) => before));
   }
 
   /** Mends all links. */
   mend(): void {
-    for (const proxies of this.#proxies.values()) for (const proxy of proxies) proxy.cut(null);
+    mendAll(this.#allProxies());
+  }
+
+  #allProxies(): TcpProxy[] {
+    return [...this.#proxies.values()].flatMap(({ before, toEtcd }) => [...before, ...toEtcd]);
   }
 
   /** Ends everything in order; afterwards there is no process, and no file unless a folder was given. Never rejects. */
@@ -168,12 +197,12 @@ export class DrillCluster {
     this.mend();
     const supervisor = this.#supervisor;
     if (supervisor !== null) {
-      this.job.forget();
-      await supervisor.stop([JOB_PROCESS]);
+      for (const job of this.jobs) this.job.forget(job);
+      await supervisor.stop(this.jobs);
       await supervisor.stop(TASK_EXECUTORS.map(({ id }) => id));
       await supervisor.stopAll();
     }
-    await Promise.all([...this.#proxies.values()].flat().map((proxy) => proxy.close()));
+    await Promise.all(this.#allProxies().map((proxy) => proxy.close()));
     await this.#store?.close();
     await this.#etcd?.stop();
     await this.#guard?.release();
@@ -204,6 +233,7 @@ export class DrillCluster {
       common: { cluster, timing, logLevel, environment, folder: this.#folder },
       resourceManagers: places,
       taskExecutorAddresses: TASK_EXECUTORS.map(() => `${HOST}:${take()}`),
+      jobs: this.jobs,
       journals: this.journals,
       onJobLine: (line) => this.job.take(line),
     });
@@ -216,24 +246,20 @@ export class DrillCluster {
     etcdUrls: readonly string[],
     take: () => number,
   ): Promise<Pick<ResourceManagerPlace, 'advertise' | 'etcdUrls'>> {
-    const direct = { advertise: `${HOST}:${port}`, etcdUrls };
-    const open = async (targetPort: number): Promise<string> => {
-      const own = take();
-      const proxy = await TcpProxy.listen(own, targetPort);
-      this.#proxies.set(id, [...(this.#proxies.get(id) ?? []), proxy]);
-      return `${HOST}:${own}`;
+    const { proxied } = this.#options;
+    const own: Proxies = { before: [], toEtcd: [] };
+    this.#proxies.set(id, own);
+    const open = async (among: TcpProxy[], targetPort: number): Promise<string> => {
+      const proxy = await TcpProxy.listen(take(), targetPort);
+      among.push(proxy);
+      return `${HOST}:${proxy.port}`;
     };
-    switch (this.#options.proxied) {
-      case 'none':
-        return direct;
-      case 'to-resource-managers':
-        return { ...direct, advertise: await open(port) };
-      case 'to-etcd': {
-        const urls: string[] = [];
-        for (const url of etcdUrls) urls.push(`http://${await open(Number(new URL(url).port))}`);
-        return { ...direct, etcdUrls: urls };
-      }
-    }
+    const isBefore = proxied === 'to-resource-managers' || proxied === 'all';
+    const advertise = isBefore ? await open(own.before, port) : `${HOST}:${port}`;
+    if (proxied !== 'to-etcd' && proxied !== 'all') return { advertise, etcdUrls };
+    const urls: string[] = [];
+    for (const url of etcdUrls) urls.push(`http://${await open(own.toEtcd, Number(new URL(url).port))}`);
+    return { advertise, etcdUrls: urls };
   }
 
   #ended({ name, code, signal }: ProcessEnd): void {
@@ -246,4 +272,8 @@ export class DrillCluster {
 function present<T>(value: T | null): T {
   if (value === null) throw new Error('the cluster was not started');
   return value;
+}
+
+function mendAll(proxies: readonly TcpProxy[]): void {
+  for (const proxy of proxies) proxy.cut(null);
 }

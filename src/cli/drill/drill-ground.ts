@@ -10,7 +10,7 @@ import { storeWrites } from '../audit/store-writes.ts';
 import type { CommandContext } from '../command-context.ts';
 import { preciseWallMs } from './drill-clock.ts';
 import { DrillCluster } from './drill-cluster.ts';
-import { journalOf, LOAD_PROFILE, TASK_EXECUTORS } from './drill-processes.ts';
+import { JOB_PROCESS, journalOf, LOAD_PROFILE, TASK_EXECUTORS } from './drill-processes.ts';
 import { ExecutorTail } from './executor-tail.ts';
 import { HealthWatch } from './health.ts';
 import type { JobLine } from './job-process.ts';
@@ -22,7 +22,9 @@ import type { Scenario } from './scenarios.ts';
 export interface DrillGroundOptions {
   readonly context: CommandContext;
   readonly signal: AbortSignal;
-  readonly scenario: Scenario;
+  readonly scenario: Pick<Scenario, 'proxied' | 'debuggers'>;
+  /** Names of the jobs that are processes; `jm-1` alone unless given. */
+  readonly jobs?: readonly string[];
   readonly timing: Timing;
   readonly logLevel: string;
   /** Keeps journals and logs; null: nothing is kept. */
@@ -67,7 +69,7 @@ export class DrillGround {
   constructor(options: DrillGroundOptions) {
     this.#options = options;
     const { context, scenario, timing, logLevel, folder } = options;
-    const { etcdMembers, etcdHeartbeatMs, etcdElectionTimeoutMs } = options;
+    const { etcdMembers, etcdHeartbeatMs, etcdElectionTimeoutMs, jobs = [JOB_PROCESS] } = options;
     this.#cluster = new DrillCluster({
       context,
       timing,
@@ -77,6 +79,7 @@ export class DrillGround {
       etcdHeartbeatMs,
       etcdElectionTimeoutMs,
       cluster: CLUSTER,
+      jobs,
       proxied: scenario.proxied,
       debuggers: scenario.debuggers,
       onJobLost: (line) => this.#jobLost(line),

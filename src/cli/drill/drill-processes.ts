@@ -4,7 +4,7 @@ import type { ProcessSpec } from '../cluster/process-supervisor.ts';
 
 /** Name of the job that runs as a process of its own. */
 export const JOB_PROCESS = 'jm-1';
-/** Slots that it holds for the whole drill. */
+/** Slots that each such job holds for the whole drill. */
 export const JOB_PROCESS_SLOTS = 1;
 
 /** Task executors for the load, and one for the job that is a process: neither takes the other's slots. */
@@ -33,6 +33,8 @@ export interface DrillProcessOptions {
   readonly resourceManagers: readonly ResourceManagerPlace[];
   /** Where each of `TASK_EXECUTORS` listens. */
   readonly taskExecutorAddresses: readonly string[];
+  /** Names of the jobs that are processes. */
+  readonly jobs: readonly string[];
   /** Folder of journals. */
   readonly journals: string;
   readonly onJobLine: (line: string) => void;
@@ -45,7 +47,7 @@ export function journalOf(journals: string, id: string): string {
 
 /** How each process of a drill's cluster but etcd is started, in that order. */
 export function drillProcesses(options: DrillProcessOptions): ProcessSpec[] {
-  const { common, resourceManagers, taskExecutorAddresses, journals } = options;
+  const { common, resourceManagers, taskExecutorAddresses, journals, jobs } = options;
   const seeds = `--resource-managers=${resourceManagers.map(({ advertise }) => advertise).join(',')}`;
   const specs = resourceManagers.map(({ id, listen, advertise, etcdUrls, inspectPort }) =>
     ownProcess(common, {
@@ -67,20 +69,16 @@ export function drillProcesses(options: DrillProcessOptions): ProcessSpec[] {
     ];
     specs.push(ownProcess(common, { role: 'task-executor', id, flags }));
   }
-  specs.push(
-    ownProcess(common, {
-      role: 'job-master',
-      id: JOB_PROCESS,
-      flags: [
-        seeds,
-        `--job=${JOB_PROCESS}`,
-        `--slots=${JOB_PROCESS_SLOTS}`,
-        '--memory=128',
-        '--extended=job=1',
-        `--journal=${journalOf(journals, JOB_PROCESS)}`,
-      ],
-      onLine: options.onJobLine,
-    }),
-  );
+  for (const id of jobs) {
+    const flags = [
+      seeds,
+      `--job=${id}`,
+      `--slots=${JOB_PROCESS_SLOTS}`,
+      '--memory=128',
+      '--extended=job=1',
+      `--journal=${journalOf(journals, id)}`,
+    ];
+    specs.push(ownProcess(common, { role: 'job-master', id, flags, onLine: options.onJobLine }));
+  }
   return specs;
 }

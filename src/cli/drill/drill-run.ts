@@ -1,6 +1,7 @@
 import type { DrillLeader, DrillMark, DrillRound, LoadObservation } from '../../core/drill/drill-evidence.ts';
 import { endedByTtl } from '../../core/drill/ended-by-ttl.ts';
 import { waitBeforeFaultMs } from '../../core/drill/spacing.ts';
+import { compareTokens } from '../../core/fencing-token.ts';
 import { QuartermasterError } from '../../core/problem.ts';
 import { DEPOSITION_WINDOW_MS, MOST_DEPOSITIONS } from '../../ha/history.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -45,6 +46,8 @@ interface Episode {
   readonly leaderBefore: DrillLeader;
   readonly takeOver: TakeOver | null;
   readonly idleMs: number;
+  /** Leaders that were confirmed although the one before must stay. */
+  readonly needlessChanges: number;
 }
 
 /** Runs rounds of one scenario on a cluster under load. */
@@ -114,7 +117,11 @@ export class RoundRunner {
     await health.untilHealthy(HEALTH_TIMEOUT_MS);
     observer.mark(preciseWallMs(clock), 'repair', 'drill', 'the cluster is healthy');
     const { fault } = strike;
-    return { fault, faultAtWallMs, waiting, leaderBefore, takeOver, idleMs };
+    const changes = sightings.confirms.filter(
+      ({ leader: next }) => compareTokens(next, leaderBefore) > 0,
+    ).length;
+    const needlessChanges = strike.leadership === 'stays' ? changes : 0;
+    return { fault, faultAtWallMs, waiting, leaderBefore, takeOver, idleMs, needlessChanges };
   }
 
   #markTakeOver(
@@ -199,6 +206,7 @@ export class RoundRunner {
       fellBackToTtl: ended.some(endedByTtl),
       ended: ended[0] ?? null,
       waitingAtFault: Math.min(...episodes.map(({ waiting }) => waiting.size)),
+      needlessChanges: episodes.reduce((sum, episode) => sum + episode.needlessChanges, 0),
       sdkErrors: countOf(seen, 'failed') + countOf(seen, 'job-failed'),
       staleRefused: tail.refusals.filter(({ code, atWallMs }) => code === 'FENCED' && atWallMs >= since)
         .length,

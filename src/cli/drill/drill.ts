@@ -115,12 +115,16 @@ async function runScenario(
       done.push(round);
       options.onRound(round);
     }
-    const detectionMs = timing.silenceMs + timing.challengeWaitMs;
-    const liveWithinMs = leaseTtlMs + EXPIRY_SCAN_MS + 2 * etcd.etcdElectionTimeoutMs + detectionMs;
-    return await ground.evidence(done, liveWithinMs);
+    return await ground.evidence(done, liveWithinMs(timing, etcd.etcdElectionTimeoutMs));
   } finally {
     await ground.close();
   }
+}
+
+/** Within it a leader is confirmed while etcd answers and one resource manager reaches it (G8). */
+export function liveWithinMs(timing: Timing, etcdElectionTimeoutMs: number): number {
+  const { leaseTtlSeconds, silenceMs, challengeWaitMs } = timing;
+  return leaseTtlSeconds * 1_000 + EXPIRY_SCAN_MS + 2 * etcdElectionTimeoutMs + silenceMs + challengeWaitMs;
 }
 
 function etcdTimes(

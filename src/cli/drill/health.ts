@@ -55,15 +55,21 @@ export class HealthWatch {
     return this.until(() => this.#whatIsMissing(), timeoutMs);
   }
 
+  /** Those that lead or are warm standbys, as they say now. */
+  async readyResourceManagers(): Promise<readonly string[]> {
+    const ready = await Promise.all(
+      this.#clients.map((client) => client.read('/readyz', probeAnswer).then(Boolean, () => false)),
+    );
+    return RESOURCE_MANAGERS.filter((_, index) => ready[index] === true);
+  }
+
   close(): Promise<unknown> {
     return Promise.all(this.#clients.map((client) => client.close()));
   }
 
   async #whatIsMissing(): Promise<string | null> {
-    const ready = await Promise.all(
-      this.#clients.map((client) => client.read('/readyz', probeAnswer).then(Boolean, () => false)),
-    );
-    const unready = RESOURCE_MANAGERS[ready.indexOf(false)];
+    const ready = await this.readyResourceManagers();
+    const unready = RESOURCE_MANAGERS.find((id) => !ready.includes(id));
     if (unready !== undefined) return `${unready} to be ready`;
     const overview = await this.#clients[0]?.read('/v1/overview', overviewAnswer).catch(() => null);
     if (overview === null || overview === undefined) return 'a leader';
@@ -75,6 +81,7 @@ export class HealthWatch {
       return `${SLOTS} slots (${total} known, ${unknown} unknown, ${quarantined} quarantined)`;
     }
     if (overview.recovery !== null) return 'the reports after the take-over';
-    return this.#cluster.job.held < JOB_PROCESS_SLOTS ? 'the slot of the job master process' : null;
+    const { job, jobs } = this.#cluster;
+    return job.held < jobs.length * JOB_PROCESS_SLOTS ? 'the slot of a job master process' : null;
   }
 }

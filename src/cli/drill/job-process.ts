@@ -13,7 +13,7 @@ const line = z.object({
 /** A slot that the job which runs as a process has got or lost, as it says on its standard output. */
 export type JobLine = z.output<typeof line>;
 
-/** What the job that is a process of its own holds, by what it prints. */
+/** What the jobs that are processes of their own hold, by what they print. */
 export class JobProcess {
   readonly #held = new Map<string, JobLine>();
   readonly #onLost: (line: JobLine) => void;
@@ -39,8 +39,8 @@ export class JobProcess {
     else if (this.#held.delete(parsed.allocationId)) this.#onLost(parsed);
   }
 
-  /** It was killed, or told to end: what it held is no longer looked at. */
-  forget(): void {
-    this.#held.clear();
+  /** That job was killed, or told to end: what it held is no longer looked at. */
+  forget(jobId: string): void {
+    for (const [allocationId, held] of this.#held) if (held.jobId === jobId) this.#held.delete(allocationId);
   }
 }

@@ -10,6 +10,7 @@ const TWICE: ReadonlySet<string> = new Set([
   'quarantine-broken',
   'two-users',
   'grant-claimed-twice',
+  'slot-in-two-hands',
   'allocation-leased-twice',
   'allocation-holds-two',
   'allocation-claimed-twice',

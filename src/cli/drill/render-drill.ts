@@ -81,6 +81,7 @@ function timeline(round: DrillRound): string[] {
 
 function troubleOf(round: DrillRound): string {
   const counts: readonly (readonly [number, string])[] = [
+    [round.needlessChanges, 'needless changes of leader'],
     [round.sdkErrors, 'errors at the SDK'],
     [round.leasesLost, 'leases lost'],
     [round.requestsLost, 'requests lost'],
@@ -104,6 +105,7 @@ function summaryTables(rows: readonly DrillSummary[]): string[] {
   ]);
   const counts = rows.map((row) => [
     row.scenario,
+    String(row.needlessChanges),
     String(row.sdkErrors),
     String(row.staleRefused),
     String(row.leasesLost),
@@ -119,7 +121,16 @@ function summaryTables(rows: readonly DrillSummary[]): string[] {
     ).split('\n'),
     '',
     ...formatTable(
-      ['SCENARIO', 'SDK ERRORS', 'STALE REFUSED', 'LEASES LOST', 'TWICE', 'REQUESTS LOST', 'OVERLAP MS'],
+      [
+        'SCENARIO',
+        'NEEDLESS',
+        'SDK ERRORS',
+        'STALE REFUSED',
+        'LEASES LOST',
+        'TWICE',
+        'REQUESTS LOST',
+        'OVERLAP MS',
+      ],
       counts,
     ).split('\n'),
   ];

@@ -3,8 +3,8 @@ import type { Clock } from '../../runtime/clock.ts';
 import { ClusterClient } from '../client/cluster-client.ts';
 import { etcdLeader } from '../cluster/etcd-leader.ts';
 import type { EtcdMember } from '../cluster/etcd-member.ts';
-import type { DrillCluster, ProxiedLinks } from './drill-cluster.ts';
-import { JOB_PROCESS, RESOURCE_MANAGERS } from './drill-processes.ts';
+import type { CutLinks, DrillCluster, ProxiedLinks } from './drill-cluster.ts';
+import { RESOURCE_MANAGERS } from './drill-processes.ts';
 import { Inspector } from './inspector.ts';
 
 /** What a fault is prepared with. */
@@ -53,6 +53,10 @@ const WATCH_MS = 3_000;
 /** Whoever ends for himself alone comes back soon, so that what a worker holds does not run out. */
 const WORKER_WATCH_MS = 500;
 const ORDER_TIMEOUT_MS = 10_000;
+const CUT_FROM: Readonly<Record<CutLinks, string>> = {
+  'to-etcd': 'etcd',
+  'to-resource-managers': 'the standbys',
+};
 
 const PLAIN = {
   proxied: 'none',
@@ -101,13 +105,13 @@ export const SCENARIOS = {
     proxied: 'to-etcd',
     silent: true,
     summary: 'nothing passes between the leader and etcd any more',
-    strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'etcd', 'changes')),
+    strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'to-etcd', 'changes')),
   },
   'partition-leader-from-standbys': {
     ...PLAIN,
     proxied: 'to-resource-managers',
     summary: 'nothing passes between the leader and the standbys; it must stay the leader',
-    strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'the standbys', 'stays')),
+    strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'to-resource-managers', 'stays')),
   },
   'kill-etcd-member': {
     ...PLAIN,
@@ -116,7 +120,7 @@ export const SCENARIOS = {
     strikes: one(async ({ cluster }) => {
       const leading = await leadingMember(cluster);
       const member = cluster.etcd.members.find((each) => each !== leading) ?? leading;
-      return killMember(cluster, member, 'a follower of etcd');
+      return killMember(cluster, member, 'a follower of etcd', 'stays');
     }),
   },
   'kill-etcd-leader': {
@@ -124,7 +128,9 @@ export const SCENARIOS = {
     needsThreeMembers: true,
     quickEtcd: true,
     summary: 'SIGKILL to the member that leads etcd',
-    strikes: one(async ({ cluster }) => killMember(cluster, await leadingMember(cluster), "etcd's leader")),
+    strikes: one(async ({ cluster }) =>
+      killMember(cluster, await leadingMember(cluster), "etcd's leader", 'may-change'),
+    ),
   },
   'kill-etcd-leader-with-leader': {
     ...PLAIN,
@@ -141,7 +147,10 @@ export const SCENARIOS = {
   'kill-job-master': {
     ...PLAIN,
     summary: 'SIGKILL to a job master that holds a slot; it is started again',
-    strikes: one(({ cluster }) => crash(cluster, JOB_PROCESS, 'stays')),
+    strikes: one(({ cluster, round }) => {
+      const { jobs } = cluster;
+      return crash(cluster, jobs[(round - 1) % jobs.length] ?? '', 'stays');
+    }),
   },
   'rolling-upgrade': {
     ...PLAIN,
@@ -170,7 +179,7 @@ function crash(cluster: DrillCluster, id: string, leadership: Strike['leadership
     },
     repair: async () => {
       await gone;
-      cluster.startAgain(id);
+      await cluster.startAgain(id);
     },
   };
 }
@@ -186,7 +195,7 @@ function terminate(cluster: DrillCluster, id: string, leadership: Strike['leader
     },
     repair: async () => {
       await gone;
-      cluster.startAgain(id);
+      await cluster.startAgain(id);
     },
   };
 }
@@ -250,16 +259,19 @@ async function blockLoop({ cluster, clock, signal, leader }: Stage): Promise<Str
 function cutOff(
   cluster: DrillCluster,
   leader: string,
-  from: string,
+  from: CutLinks,
   leadership: Strike['leadership'],
 ): Strike {
+  let mend: () => void = () => {};
   return {
-    fault: `${leader} cut off from ${from}`,
+    fault: `${leader} cut off from ${CUT_FROM[from]}`,
     leadership,
     watchMs: WATCH_MS,
-    hit: () => cluster.cutOff(leader),
+    hit: () => {
+      mend = cluster.cutOff(leader, from);
+    },
     repair: () => {
-      cluster.mend();
+      mend();
       return Promise.resolve();
     },
   };
@@ -271,11 +283,16 @@ async function leadingMember(cluster: DrillCluster): Promise<EtcdMember> {
   throw new QuartermasterError({ code: 'CONFLICT', detail: 'No member says that it leads etcd.' });
 }
 
-function killMember(cluster: DrillCluster, member: EtcdMember, what: string): Strike {
+function killMember(
+  cluster: DrillCluster,
+  member: EtcdMember,
+  what: string,
+  leadership: Strike['leadership'],
+): Strike {
   let gone: Promise<void> = Promise.resolve();
   return {
     fault: `SIGKILL to ${what}`,
-    leadership: 'may-change',
+    leadership,
     watchMs: WATCH_MS,
     hit: () => {
       gone = member.crash();
@@ -288,7 +305,7 @@ function killMember(cluster: DrillCluster, member: EtcdMember, what: string): St
 }
 
 async function killBothLeaders({ cluster, leader }: Stage): Promise<Strike> {
-  const ofEtcd = killMember(cluster, await leadingMember(cluster), "etcd's leader");
+  const ofEtcd = killMember(cluster, await leadingMember(cluster), "etcd's leader", 'may-change');
   const ofUs = crash(cluster, leader, 'changes');
   return {
     fault: `${ofEtcd.fault} and to ${leader}`,

@@ -29,10 +29,25 @@ export class TcpProxy {
   /** Resolves when it listens at `port` of the loopback. */
   static listen(port: number, targetPort: number): Promise<TcpProxy> {
     const proxy = new TcpProxy(port, targetPort);
+    return proxy.accept().then(() => proxy);
+  }
+
+  /** Listens, if it does not already. */
+  accept(): Promise<void> {
+    const server = this.#server;
+    if (server.listening) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      proxy.#server.once('error', reject);
-      proxy.#server.listen({ host: HOST, port, exclusive: true }, () => resolve(proxy));
+      server.once('error', reject);
+      server.listen({ host: HOST, port: this.port, exclusive: true }, () => {
+        server.off('error', reject);
+        resolve();
+      });
     });
+  }
+
+  /** Listens no more, from this turn on, until `accept`; connections that stand go on. */
+  refuse(): void {
+    this.#server.close();
   }
 
   /** Connections that stand, those that are cut among them. */

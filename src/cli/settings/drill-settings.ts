@@ -3,6 +3,9 @@ import type { Setting, SettingValues } from './setting.ts';
 import { TIMING_SETTINGS } from './timing-settings.ts';
 import { oneOf, path, wholeNumber } from './value-schemas.ts';
 
+/** Renewals come in each round, so that each shows whether running work was left alone. */
+export const DRILL_RENEWAL_MS = 1_000;
+
 /** Of `quartermaster drill`. */
 export const DRILL_SETTINGS = {
   drillRounds: {
@@ -45,6 +48,7 @@ export const DRILL_SETTINGS = {
   },
   logLevel: LOG_SETTINGS.logLevel,
   ...TIMING_SETTINGS,
+  slotRenewalMs: { ...TIMING_SETTINGS.slotRenewalMs, fallback: DRILL_RENEWAL_MS },
 } as const satisfies Record<string, Setting>;
 
 export type DrillValues = SettingValues<typeof DRILL_SETTINGS>;

@@ -101,6 +101,8 @@ export interface DrillRound {
   readonly ended: { readonly reason: string; readonly evidence: string } | null;
   /** Requests without a slot in the moment of the fault. */
   readonly waitingAtFault: number;
+  /** Leaders that were confirmed after faults under which the leader must stay. */
+  readonly needlessChanges: number;
   readonly sdkErrors: number;
   /** Commands under a token that was no longer the highest, each refused by its task executor. */
   readonly staleRefused: number;
@@ -175,6 +177,7 @@ export interface DrillSummary {
   readonly leaderlessMs: Distribution | null;
   readonly firstGrantMs: Distribution | null;
   readonly overlapMs: { readonly max: number };
+  readonly needlessChanges: number;
   readonly sdkErrors: number;
   readonly staleRefused: number;
   readonly leasesLost: number;

@@ -14,6 +14,7 @@ import { DrillFindings } from './findings.ts';
 import { judgeLeases } from './judge-leases.ts';
 import { judgeLoad } from './judge-load.ts';
 import { judgeOverlap } from './judge-overlap.ts';
+import { judgeSlots } from './judge-slots.ts';
 
 /**
  * Judges a drill by all nine guarantees, from journals, from etcd's revisions and from what users saw. `log` is what the
@@ -30,6 +31,7 @@ export function judgeEvidence(evidence: DrillEvidence, log: WriteLog): DrillVerd
   }
   const overlapMs = judgeOverlap(evidence, terms, findings);
   const requests = judgeLoad(evidence, findings);
+  const timesInHand = judgeSlots(evidence, findings);
   const observedTokens = judgeObservedTokens(evidence, terms, findings);
   const renewals = judgeLeases(evidence, findings);
   const changes = judgeLiveness(evidence, findings);
@@ -63,6 +65,7 @@ export function judgeEvidence(evidence: DrillEvidence, log: WriteLog): DrillVerd
       grants,
       requests,
       claims,
+      timesInHand,
       observedTokens,
       renewals,
       rounds: rounds.length,

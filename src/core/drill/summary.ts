@@ -13,6 +13,7 @@ export function summarize(scenario: string, rounds: readonly DrillRound[]): Dril
     leaderlessMs: distributionOf(times((round) => round.leaderlessMs)),
     firstGrantMs: distributionOf(times((round) => round.firstGrantMs)),
     overlapMs: { max: Math.max(0, ...rounds.map((round) => round.overlapMs)) },
+    needlessChanges: total((round) => round.needlessChanges),
     sdkErrors: total((round) => round.sdkErrors),
     staleRefused: total((round) => round.staleRefused),
     leasesLost: total((round) => round.leasesLost),

@@ -67,6 +67,7 @@ function verdict({ guarantees, fellBackToTtl }: DrillReport): Markup {
 }
 
 const COUNTS = [
+  ['needlessChanges', 'Needless changes'],
   ['sdkErrors', 'SDK errors'],
   ['staleRefused', 'Stale refused'],
   ['leasesLost', 'Leases lost'],

@@ -100,6 +100,24 @@ describe('a proxy', () => {
     await eventually('now it knows', () => accepted[0]?.isOver === true);
   });
 
+  it('refuses whoever dials while it must, lets those that are connected go on, and listens again', async () => {
+    const line = dial();
+    line.socket.write('a');
+    await eventually('it is through', () => line.heard === 'echo a');
+    proxy.refuse();
+    const refused = connect({ host: '127.0.0.1', port: proxy.port });
+    const code = await new Promise((resolve) =>
+      refused.on('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
+    );
+    expect(code).to.equal('ECONNREFUSED');
+    line.socket.write('b');
+    await eventually('it goes on', () => line.heard === 'echo aecho b');
+    await proxy.accept();
+    const next = dial();
+    next.socket.write('c');
+    await eventually('the next one is through', () => next.heard === 'echo c');
+  });
+
   it('leaves its port free', async () => {
     dial();
     await eventually('somebody is connected', () => proxy.connections === 1);

@@ -26,12 +26,13 @@ describe('a report of a drill', () => {
     const text = drillJson(reportOf([roundWith({ leaderlessMs: 15.04, firstGrantMs: 20.06 })]));
     expect(text).to.not.include('\n');
     const parsed = JSON.parse(text) as Record<string, unknown>;
-    expect(Object.keys(parsed).slice(0, 10)).to.deep.equal([
+    expect(Object.keys(parsed).slice(0, 11)).to.deep.equal([
       'scenario',
       'rounds',
       'leaderlessMs',
       'firstGrantMs',
       'overlapMs',
+      'needlessChanges',
       'sdkErrors',
       'staleRefused',
       'leasesLost',

@@ -20,6 +20,7 @@ export function roundWith(given: Partial<DrillRound> = {}): DrillRound {
     fellBackToTtl: false,
     ended: { reason: 'deposed', evidence: 'nobody listens there any more' },
     waitingAtFault: 5,
+    needlessChanges: 0,
     sdkErrors: 0,
     staleRefused: 0,
     leasesLost: 0,

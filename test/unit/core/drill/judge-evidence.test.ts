@@ -150,6 +150,7 @@ const ROUND: DrillRound = {
   fellBackToTtl: false,
   ended: null,
   waitingAtFault: 1,
+  needlessChanges: 0,
   sdkErrors: 0,
   staleRefused: 0,
   leasesLost: 0,
@@ -190,6 +191,23 @@ const PLANTED: Readonly<Record<string, readonly [DrillGuarantee, string, (drill:
       drill
         .observe({ type: 'asked', requestId: 7 })
         .observe({ type: 'claimed', requestId: 7, token: null, ...shown(2) }),
+  ],
+  'a slot in the hands of two users': [
+    'G3',
+    'slot-in-two-hands',
+    (drill) =>
+      drill
+        .observe({ type: 'claimed', requestId: 7, token: null, ...shown(3) })
+        .observe({ type: 'claimed', requestId: 8, token: null, ...shown(4) }),
+  ],
+  'a user who comes after another one with a lower grant number': [
+    'G3',
+    'grant-number-fell',
+    (drill) =>
+      drill
+        .observe({ type: 'claimed', requestId: 7, token: null, ...shown(9) })
+        .observe({ type: 'released', requestId: 7, ...shown(9) })
+        .observe({ type: 'claimed', requestId: 8, token: null, ...shown(8) }),
   ],
   'an allocation that was shown two slots': [
     'G4',
@@ -327,6 +345,15 @@ describe('the judge of a drill', () => {
     drill.wait(3_000).te('end', { ...drill.lease(3, drill.token(1)), reason: 'lapsed' });
     drill.observe({ type: 'asked', requestId: 8, jobId: 'doomed' });
     drill.observe({ type: 'job-failed', jobId: 'doomed', code: 'SUPERSEDED', detail: '' });
+    expect(drill.verdict.violations).to.deep.equal([]);
+  });
+
+  it('takes a slot for free once its user has given it back or lost it', () => {
+    const drill = Drill.clean();
+    drill.observe({ type: 'asked', requestId: 7 }).observe({ type: 'asked', requestId: 8 });
+    drill.observe({ type: 'claimed', requestId: 7, token: null, ...shown(3) });
+    drill.observe({ type: 'lost', requestId: 7, ...shown(3), code: 'X', detail: 'x', excused: 'a fault' });
+    drill.observe({ type: 'claimed', requestId: 8, token: null, ...shown(4) });
     expect(drill.verdict.violations).to.deep.equal([]);
   });
 

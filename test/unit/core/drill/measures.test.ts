@@ -97,12 +97,13 @@ describe('the overlap of an effect', () => {
 describe('the summary of rounds', () => {
   it('adds up what was counted, and takes the longest overlap', () => {
     const rounds = [
-      roundWith({ sdkErrors: 1, leasesLost: 2, overlapMs: 3, fellBackToTtl: true }),
+      roundWith({ needlessChanges: 2, sdkErrors: 1, leasesLost: 2, overlapMs: 3, fellBackToTtl: true }),
       roundWith({ round: 2, staleRefused: 4, requestsLost: 5, doubleGrants: 6, overlapMs: 1 }),
     ];
     expect(summarize('kill-leader', rounds)).to.deep.include({
       scenario: 'kill-leader',
       rounds: 2,
+      needlessChanges: 2,
       sdkErrors: 1,
       staleRefused: 4,
       leasesLost: 2,
