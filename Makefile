@@ -1,7 +1,7 @@
 # `make run` and `make test` work in a fresh clone: each target installs what it needs. GNU make 3.81 or later.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage simulate exhaustive model mutants bench-failover bench-recovery bench-load build lint format clean etcd
+.PHONY: help run test coverage simulate exhaustive model mutants chaos bench-failover bench-recovery bench-load build lint format clean etcd
 
 NPM := npm --no-update-notifier
 INSTALLED := node_modules/.installed
@@ -14,6 +14,7 @@ help:
 	@echo 'make exhaustive      every reachable state of small worlds: WORLD=name'
 	@echo 'make model           the model of etcd against etcd: OPERATIONS=n, SEED=n'
 	@echo 'make mutants         plants known bugs in a copy, one at a time; each must be found: ONLY=name'
+	@echo 'make chaos           random faults on real processes, then audit and judge: MINUTES=n, SEED=n, JSON=1'
 	@echo 'make bench-failover  this project, etcd3 and etcdctl elect fail over in turn: ROUNDS=n, ETCDCTL_ROUNDS=n, JSON=1'
 	@echo 'make bench-recovery  a leader is killed over many task executors: TASK_EXECUTORS=n, ROUNDS=n, JSON=1'
 	@echo 'make bench-load      does the leader stay with every core loaded twice over: MINUTES=n, JSON=1'
@@ -57,6 +58,9 @@ model: build etcd
 
 mutants: build
 	@node dist/test/mutants/main.js
+# Progress goes to standard error, the report (or with JSON=1 one line of JSON) to standard output.
+chaos: build etcd
+	@node dist/test/chaos/main.js
 
 # Progress goes to standard error, the table (or with JSON=1 one line of JSON) to standard output.
 bench-failover: build etcd
