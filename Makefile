@@ -58,6 +58,7 @@ model: build etcd
 
 mutants: build
 	@node dist/test/mutants/main.js
+
 # Progress goes to standard error, the report (or with JSON=1 one line of JSON) to standard output.
 chaos: build etcd
 	@node dist/test/chaos/main.js
