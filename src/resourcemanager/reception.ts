@@ -76,7 +76,8 @@ export class Reception {
       ...(!isPeer && {
         readIn: (reading) => {
           this.#channels.heard(channel);
-          if (!mailbox.post(reading)) reading();
+          // Where too many wait already it is read at once, and what it asks is refused.
+          if (mailbox.length >= MOST_WAITING_EVENTS || !mailbox.post(reading)) reading();
         },
       }),
       onRequest: (request) => {
