@@ -10,7 +10,7 @@ help:
 	@echo 'make run [ARGS=...]  a whole cluster on this machine: etcd, resource managers, workers, a job'
 	@echo 'make test            build, format and lint checks, all tests'
 	@echo 'make coverage        which lines the unit tests run'
-	@echo 'make simulate        many seeds of the simulator: SEEDS=n, FROM=n, SEED=n, SCENARIO=name, TRACE=file'
+	@echo 'make simulate        many seeds of the simulator: SEEDS=n, FROM=n, SEED=n, FAULTS=1,2, SCENARIO=name, TRACE=file, DETERMINISM=1'
 	@echo 'make exhaustive      every reachable state of small worlds: WORLD=name'
 	@echo 'make model           the model of etcd against etcd: OPERATIONS=n, SEED=n'
 	@echo 'make mutants         plants known bugs in a copy, one at a time; each must be found: ONLY=name'

@@ -33,6 +33,8 @@ const TESTS = 'dist/test';
 const ALL_STEPS_MS = 285_000;
 /** Tests that start processes or wait for real time. */
 const SLOW = /[\\/](integration|e2e)[\\/]|-etcd\.test\.js$/;
+/** Takes every core for itself. */
+const MANY_STORMS = /[\\/]many-storms\.test\.js$/;
 
 function mocha(name: string, files: readonly string[], timeoutMs: number, options: readonly string[]): Step {
   const programArguments = ['--reporter', 'tap', ...options, ...files];
@@ -45,12 +47,14 @@ function allSteps(): Step[] {
     .map((file) => join(TESTS, file))
     .sort();
   const slow = files.filter((file) => SLOW.test(file));
-  const quick = files.filter((file) => !SLOW.test(file));
+  const storms = files.filter((file) => MANY_STORMS.test(file));
+  const quick = files.filter((file) => !SLOW.test(file) && !MANY_STORMS.test(file));
   const check = { timeoutMs: 120_000, tap: false };
   return [
     { name: 'format', program: `${BIN}/biome`, programArguments: ['format', '.'], ...check },
     { name: 'lint', program: `${BIN}/oxlint`, programArguments: ['--type-aware'], ...check },
     mocha('quick tests', quick, 90_000, []),
+    mocha('simulation', storms, 150_000, []),
     mocha('slow tests', slow, 200_000, ['--parallel', '--jobs', '2']),
   ];
 }

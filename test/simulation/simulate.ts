@@ -2,60 +2,74 @@ import { writeFileSync } from 'node:fs';
 import { FailedRun, leaderCrash, type Result } from './leader-crash.ts';
 import { FAILOVER_SCENARIOS } from './failover-scenarios.ts';
 import { failover } from './failover.ts';
-import { StormFailure, storm } from './storm/storm.ts';
+import { checkDeterminism, playOne, playStorm, type StormRun } from './storm/play-storm.ts';
 import { trouble } from './trouble.ts';
 import { workerTrouble } from './worker-trouble.ts';
 
 const SCENARIOS = new Map<string, (seed: number) => Promise<Result>>([
-  ['storm', stormRun],
   ['trouble', trouble],
   ['worker-trouble', workerTrouble],
   ['leader-crash', leaderCrash],
   ...Object.keys(FAILOVER_SCENARIOS).map((name) => [name, (seed: number) => failover(name, seed)] as const),
 ]);
 
-async function stormRun(seed: number): Promise<Result> {
-  try {
-    const { digest, events, faults, ...more } = await storm(seed);
-    return { digest, events, trouble: Object.values(faults).reduce((sum, count) => sum + count, 0), ...more };
-  } catch (error) {
-    if (!(error instanceof StormFailure)) throw error;
-    const struck = error.struck.map(
-      ({ number, atMs, what, where }) => `  ${number} at ${atMs.toFixed(1)} ms: ${what}, ${where}`,
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/**
+ * `SCENARIO` names one of them, `storm` unless given; `SEEDS=n` plays that many seeds from `FROM` on; `SEED=n` plays one
+ * and writes its trace to `TRACE` if that is given. Of a storm, `FAULTS=1,5` keeps only those of its schedule,
+ * `WORKERS=n` sets the threads, `DETERMINISM=1` plays the seeds three times and compares the traces, and `DIST` plays
+ * the simulator and the classes of another compiled copy.
+ */
+async function main(): Promise<number> {
+  const { env } = process;
+  const name = env['SCENARIO'] ?? 'storm';
+  const single = env['SEED'] === undefined ? null : wholeNumber('SEED', 0);
+  const from = wholeNumber('FROM', 1);
+  if (name !== 'storm')
+    return playScenario(
+      name,
+      single === null ? { from, count: wholeNumber('SEEDS', 20) } : { from: single, count: 1 },
     );
-    throw new Error(
-      [`seed ${seed}: ${error.message}; replay: make simulate SEED=${seed}`, ...struck].join('\n'),
-      { cause: error },
-    );
-  }
+  if (single !== null) return playOne(single, { faults: env['FAULTS'], traceFile: env['TRACE'] }, say);
+  const run: StormRun = {
+    from,
+    count: wholeNumber('SEEDS', 100),
+    workers: wholeNumber('WORKERS', 2),
+    dist: env['DIST'],
+  };
+  return env['DETERMINISM'] === undefined ? playStorm(run, say) : checkDeterminism(run, say);
 }
 
-/** `SCENARIO` names one of them, `storm` unless given; `SEEDS=n` runs that many seeds from `FROM` on; `SEED=n` runs one and writes its trace to `TRACE` if that is given. */
-async function main(): Promise<number> {
-  const single = process.env['SEED'];
-  const from = Number(single ?? process.env['FROM'] ?? 1);
-  const count = single === undefined ? Number(process.env['SEEDS'] ?? 20) : 1;
-  const name = process.env['SCENARIO'] ?? 'storm';
+function wholeNumber(name: string, otherwise: number): number {
+  const text = process.env[name];
+  const number = text === undefined || text === '' ? otherwise : Number(text);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new Error(`${name} must be a whole number, not ${text}.`);
+  return number;
+}
+
+async function playScenario(name: string, { from, count }: { from: number; count: number }): Promise<number> {
   const scenario = SCENARIOS.get(name);
   if (scenario === undefined) {
-    throw new Error(`There is no scenario ${name}, only ${[...SCENARIOS.keys()].join(', ')}.`);
+    throw new Error(`There is no scenario ${name}, only storm, ${[...SCENARIOS.keys()].join(', ')}.`);
   }
   let failed = 0;
   for (let seed = from; seed < from + count; seed++) {
     try {
       const { digest, events, trouble: broken, ...more } = await scenario(seed);
-      process.stdout.write(
-        `seed ${seed}: ${events} events, ${broken} broken links, trace ${digest.slice(0, 16)} ${JSON.stringify(more)}\n`,
+      say(
+        `seed ${seed}: ${events} events, ${broken} broken links, trace ${digest.slice(0, 16)} ${JSON.stringify(more)}`,
       );
     } catch (error) {
       failed += 1;
-      process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      say(error instanceof Error ? error.message : String(error));
       const file = process.env['TRACE'];
       if (file !== undefined && error instanceof FailedRun)
         writeFileSync(file, `${error.lines.join('\n')}\n`);
     }
   }
-  process.stdout.write(`${count - failed} of ${count} seeds passed\n`);
+  say(`${count - failed} of ${count} seeds passed`);
   return failed === 0 ? 0 : 1;
 }
 

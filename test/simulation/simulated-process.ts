@@ -21,6 +21,8 @@ import type { VirtualClock } from './virtual-clock.ts';
 /** Follows what processes do; what it is told has not happened yet. */
 export interface ProcessObserver {
   onSend(process: SimulatedProcess, peer: string, frame: string): void;
+  /** It goes on after it was stopped. */
+  onResume(process: SimulatedProcess): void;
   onFrame(process: SimulatedProcess, peer: string, frame: string): void;
   onTransaction(process: SimulatedProcess, transaction: Transaction): void;
   /** May look at the answer on its way; `sentMs` is by the clock of the process. */
@@ -34,6 +36,7 @@ export interface ProcessObserver {
 
 const NOBODY: ProcessObserver = {
   onSend: () => {},
+  onResume: () => {},
   onFrame: () => {},
   onTransaction: () => {},
   answered: (_process, _transaction, _sentMs, answer) => answer,
@@ -108,6 +111,7 @@ export class SimulatedProcess {
     if (this.#state !== 'stopped') return;
     this.#state = 'running';
     this.#machine.thaw();
+    this.observer.onResume(this);
     const withheld = this.#withheld;
     this.#withheld = [];
     for (const action of withheld) action();

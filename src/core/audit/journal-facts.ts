@@ -68,11 +68,12 @@ export type JournalFacts =
 
 /** Tells what a line says; `value` is its JSON. */
 export function journalFacts(value: unknown, where: Written): JournalFacts {
-  const ofExecutor = executorLine.safeParse(value);
-  if (ofExecutor.success) return { of: 'executor', facts: { ...ofExecutor.data, ...where } };
-  if (executorOther.safeParse(value).success) return { of: 'nobody' };
   // A line of a task executor names the job master of its lease, too.
-  if (executorAny.safeParse(value).success) return { of: 'unknown' };
+  if (executorAny.safeParse(value).success) {
+    const ofExecutor = executorLine.safeParse(value);
+    if (ofExecutor.success) return { of: 'executor', facts: { ...ofExecutor.data, ...where } };
+    return { of: executorOther.safeParse(value).success ? 'nobody' : 'unknown' };
+  }
   const ofMaster = masterLine.safeParse(value);
   if (ofMaster.success) return { of: 'master', facts: { ...ofMaster.data, ...where } };
   const other = masterOther.safeParse(value);

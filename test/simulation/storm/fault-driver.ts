@@ -28,6 +28,19 @@ export const ALL_KINDS: readonly string[] = [
   'lose-answer',
 ];
 
+/** Kinds that end terms, each in its way. */
+export const TURNOVER_KINDS: readonly string[] = [
+  'crash-leader',
+  'crash-leader',
+  'step-down',
+  'step-down',
+  'operator-delete',
+  'operator-revoke',
+  'premature-expiry',
+  'pause-leader',
+  'partition-rm-etcd',
+];
+
 /** One fault as it struck, for people. */
 export interface StruckFault {
   readonly number: number;

@@ -29,8 +29,7 @@ export class Invariants {
   readonly #lastGrant = new Map<string, number>();
   readonly #states = new Map<Running<ResourceManager>, string>();
   readonly #lostSeen = new Map<string, number>();
-  #held: Holding[] = [];
-  #executorsTouched = true;
+  #touched = true;
   #fatalSeen = 0;
   #broken: Error | null = null;
   /** Since when nobody serves; null while somebody does. */
@@ -44,15 +43,15 @@ export class Invariants {
 
   /** To be told every line of every journal. */
   onJournal(process: string, event: string, fields: LogFields): void {
-    this.#executorsTouched = true;
+    this.#touched = true;
     // A second process of one id has a state of its own.
     const own = placeOf(process).endsWith('.b') ? { ...fields, resourceId: placeOf(process) } : fields;
     this.#audit.note(process, event, own);
   }
 
-  /** A task executor starts, ends or loses its state. */
-  touchExecutors(): void {
-    this.#executorsTouched = true;
+  /** A task executor starts, or a process goes on after it was stopped. */
+  touch(): void {
+    this.#touched = true;
   }
 
   /** That task executor has lost what it knew. */
@@ -131,16 +130,14 @@ export class Invariants {
 
   /** Whoever holds a slot holds it alone, by the lease that its task executor knows. */
   #holdings(): void {
+    // A lease begins, goes on or ends with a line in somebody's journal; deadlines only make hands emptier.
+    if (!this.#touched) return;
+    this.#touched = false;
     const held: Holding[] = [];
     for (const [name, { process, endpoint }] of this.#world.cluster.jobMasters) {
       if (!process.running || endpoint.job === null) continue;
       for (const slot of endpoint.job.slots) if (slot.held) held.push({ name, slot });
     }
-    const same =
-      held.length === this.#held.length && held.every(({ slot }, index) => slot === this.#held[index]?.slot);
-    if (same && !this.#executorsTouched) return;
-    this.#held = held;
-    this.#executorsTouched = false;
     const users = new Map<string, string>();
     const executors = this.#executors();
     const allocations = new Map<string, string>();

@@ -11,8 +11,23 @@ const crashResourceManager: Fault = (world, strike) => {
   const { variant } = strike.action;
   world.cluster.crash(place.running);
   const id = variant > 0.7 && variant < 0.85 ? world.newName('rm') : undefined;
-  world.during(lengthMs(strike, 5, DOWN_MS), () => world.startResourceManager(name, id));
+  world.during(lengthMs(strike, 5, DOWN_MS), () => {
+    // It may be gone for good by now.
+    if (world.cluster.resourceManagers.has(name)) world.startResourceManager(name, id);
+  });
   return id === undefined ? 'RM crash, same id' : 'RM crash, new id';
+};
+
+/** Back soon, so that there is somebody to lead next. */
+const crashLeader: Fault = (world, strike) => {
+  const leader = world.resourceManagers.find(({ running }) => running.endpoint.state === 'serving');
+  if (leader === undefined) return null;
+  const { name } = leader;
+  world.cluster.crash(leader.running);
+  world.during(lengthMs(strike, 5, 1_000), () => {
+    if (world.cluster.resourceManagers.has(name)) world.startResourceManager(name);
+  });
+  return 'RM crash, same id';
 };
 
 const secondResourceManager: Fault = (world, strike) => {
@@ -54,6 +69,8 @@ const crashTaskExecutor: Fault = (world, strike) => {
   const resourceId = way === 'new id' ? world.newName('te') : undefined;
   const slots = way === 'same id' && target < 0.2 ? 1 : undefined;
   world.during(lengthMs(strike, 5, DOWN_MS), () => {
+    // Another process of its id may have put it out for good.
+    if (!world.cluster.taskExecutors.has(name)) return;
     if (resourceId !== undefined) world.loseState(name);
     world.startTaskExecutor(name, resourceId, slots);
   });
@@ -81,9 +98,11 @@ const crashJobMaster: Fault = (world, strike) => {
   world.cluster.crash(place.running);
   const another = strike.action.variant > 0.7 && strike.action.variant < 0.9;
   world.during(lengthMs(strike, 5, DOWN_MS), () => {
+    const place = world.cluster.jobMasters.get(name);
+    // A second process may have been started in its place, or its job be over.
+    if (place === undefined || place.process.alive) return;
     if (another) world.endJob(name);
-    if (world.cluster.jobMasters.get(name)?.process.alive !== true)
-      world.startJobMaster(another ? world.newName('job') : name);
+    world.startJobMaster(another ? world.newName('job') : name);
   });
   return another ? 'JM crash, new id' : 'JM crash, same id';
 };
@@ -188,6 +207,7 @@ const resourceManagers = (world: StormWorld): Place<unknown>[] => world.resource
 /** Faults of resource managers. */
 export const RESOURCE_MANAGER_FAULTS: Readonly<Record<string, Fault>> = {
   'crash-rm': crashResourceManager,
+  'crash-leader': crashLeader,
   'second-rm': secondResourceManager,
   'wrong-address': wrongAddress,
   'pause-leader': pauseLeader,

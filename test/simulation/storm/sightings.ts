@@ -24,6 +24,10 @@ const SPOT_OF_MESSAGE: Readonly<Record<string, TroubleSpot>> = {
   registerJobMaster: 'registration',
 };
 
+/** What changes books of slots: reports, requests and what becomes of them, comings and goings, answers to commands. */
+const TOUCHES_BOOKS =
+  /"(reportSlots|requestSlots|cancelSlotRequests|rejectSlot|register\w+|disconnect\w+|results)"/;
+
 interface SentCommand {
   readonly generation: number;
   readonly epoch: bigint;
@@ -57,6 +61,8 @@ export class Sightings implements ProcessObserver {
   /** In the order of their confirms. */
   readonly confirms: { readonly generation: number; readonly epoch: bigint; readonly atMs: number }[] = [];
   onSpot: (sighting: Sighting) => void = () => {};
+  /** Is told when a process goes on after it was stopped. */
+  onWake: () => void = () => {};
   /** Whether an overlap may be, as leadership was taken away from outside. */
   mayOverlap: () => boolean = () => false;
   /** Books of leaders may have changed since this was last set to false. */
@@ -90,15 +96,20 @@ export class Sightings implements ProcessObserver {
     }
   }
 
+  onResume(): void {
+    this.onWake();
+  }
+
   onFrame(process: SimulatedProcess, peer: string, frame: string): void {
     if (isRoutine(frame)) return;
-    this.booksTouched = true;
+    this.booksTouched ||= TOUCHES_BOOKS.test(frame);
     if (frame.includes('"type":"reportSlots"')) this.#reported(process, peer, frame);
   }
 
   onTransaction(process: SimulatedProcess, transaction: Transaction): void {
     const by = placeOf(process.name);
-    if (this.#sent.has(transaction)) this.interleavings.saw('transactions sent again');
+    const writes = transaction.success.some(({ type }) => type === 'put');
+    if (writes && this.#sent.has(transaction)) this.interleavings.saw('writes sent again');
     this.#sent.add(transaction);
     for (const operation of transaction.success) {
       if (operation.type !== 'put') continue;
@@ -259,7 +270,6 @@ export class Sightings implements ProcessObserver {
     if (event === 'watch ended') this.interleavings.saw('watches ended');
     if (event === 'job-ended' && fields['code'] === 'SUPERSEDED')
       this.interleavings.saw('superseded job masters');
-    if (event === 'started' && fields['quarantined'] === true) this.interleavings.saw('slots quarantined');
   }
 
   #break(sentence: string): void {

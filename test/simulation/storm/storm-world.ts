@@ -115,6 +115,7 @@ export class StormWorld {
 
   /** `id` stays with the place. */
   startResourceManager(name: string, id?: string, advertised?: string): void {
+    if (this.cluster.resourceManagers.get(name)?.process.alive === true) return;
     if (id !== undefined) this.#resourceManagerIds.set(name, id);
     this.cluster.startResourceManager(this.#resourceManagerIds.get(name) ?? name, advertised, name);
   }
@@ -126,6 +127,7 @@ export class StormWorld {
 
   /** `resourceId` is new and stays with the place; `slots` other than usual only this time. */
   startTaskExecutor(name: string, resourceId?: string, slots?: number): void {
+    if (this.cluster.taskExecutors.get(name)?.process.alive === true) return;
     if (resourceId !== undefined) {
       this.retired.add(this.resourceIdAt(name) as ResourceId);
       this.#resourceIds.set(name, resourceId);
@@ -181,12 +183,16 @@ export class StormWorld {
     return null;
   }
 
-  /** Nobody goes on with that job. */
+  /** Nobody goes on with the job of that process. */
   endJob(name: string): void {
-    const running = this.cluster.jobMasters.get(name);
-    if (running?.process.alive === true) this.cluster.crash(running);
-    this.cluster.jobMasters.delete(name);
-    this.customers.get(name)?.rest();
+    const jobId = name.split('/')[0];
+    for (const [other, running] of this.cluster.jobMasters) {
+      if (other.split('/')[0] !== jobId) continue;
+      if (running.process.alive) this.cluster.crash(running);
+      this.cluster.jobMasters.delete(other);
+      this.struck.workers.add(other);
+      this.customers.get(other)?.rest();
+    }
   }
 
   /** Faults that have not ended. */

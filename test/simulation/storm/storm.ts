@@ -6,7 +6,7 @@ import { CLUSTER, SimulatedCluster } from '../simulated-cluster.ts';
 import { STRANGERS } from './etcd-faults.ts';
 import { writesOf } from '../write-judge.ts';
 import { drawSchedule, type FaultAction } from './fault-action.ts';
-import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault } from './fault-driver.ts';
+import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault, TURNOVER_KINDS } from './fault-driver.ts';
 import { Invariants } from './invariants.ts';
 import { Sightings } from './sightings.ts';
 import { type Population, StormWorld } from './storm-world.ts';
@@ -77,16 +77,22 @@ export class StormFailure extends Error {
 export interface StormOptions {
   /** Only these faults of its schedule, by their numbers. */
   readonly keep?: readonly number[] | undefined;
+  /** Is given the trace of a seed that passed. */
+  readonly onTrace?: ((lines: readonly string[]) => void) | undefined;
+  /** How fast the monotonic clock of a process runs; null for the rate that the seed gives it. */
+  readonly clockRate?: ((id: string) => number | null) | undefined;
 }
 
 /** Plays one seed to its end; throws a `StormFailure`. */
 export async function storm(seed: number, options: StormOptions = {}): Promise<StormResult> {
-  const run = new Storm(seed);
-  const { keep } = options;
+  const run = new Storm(seed, options);
+  const { keep, onTrace } = options;
   const schedule =
     keep === undefined ? run.schedule : run.schedule.filter(({ number }) => keep.includes(number));
   try {
-    return await run.play(schedule);
+    const result = await run.play(schedule);
+    onTrace?.(run.world.cluster.trace.lines);
+    return result;
   } catch (error) {
     throw new StormFailure(run, error);
   }
@@ -103,36 +109,30 @@ class Storm {
   readonly #invariants: Invariants;
   readonly #judge = new JournalJudge();
 
-  constructor(seed: number) {
+  constructor(seed: number, { clockRate }: StormOptions) {
     this.seed = seed;
     const chance = new SeededRandomness(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995, 'storm');
     const population = drawPopulation(chance);
     const timing = drawTiming(chance);
-    this.#troubleMs = chance.between(5_000, 10_000);
-    const cluster = this.#cluster(seed, timing, population, chance);
+    this.#troubleMs = chance.between(4_000, 9_000);
+    const cluster = this.#cluster(timing, population, chance, clockRate);
     this.world = new StormWorld(cluster, new SeededRandomness(seed ^ 0x2c1b3c6d, 'customers'), population);
     this.driver = new FaultDriver(this.world);
     this.#sightings = new Sightings(() => cluster.clock.monotonicMs(), cluster.timing.servingDeadlineMs);
     this.#invariants = new Invariants(this.world, this.#sightings);
-    const calm = chance.fraction() < 0.2;
-    this.schedule = drawSchedule(chance, {
-      kinds: calm ? CALM_KINDS : ALL_KINDS,
-      count: chance.between(5, 20),
-      fromMs: START_MS,
-      untilMs: this.#troubleMs,
-    });
+    this.schedule = drawFaults(chance, this.#troubleMs);
     this.#follow();
   }
 
   #cluster(
-    seed: number,
     timing: Partial<Timing>,
     population: Population,
     chance: SeededRandomness,
+    given: StormOptions['clockRate'],
   ): SimulatedCluster {
     const rates = new Map<string, number>();
     return new SimulatedCluster({
-      seed,
+      seed: this.seed,
       quality: QUALITY,
       timing,
       resourceManagers: StormWorld.resourceManagerNames(population),
@@ -140,10 +140,11 @@ class Storm {
         const rate =
           rates.get(id) ?? CLOCK_RATES.least + (CLOCK_RATES.most - CLOCK_RATES.least) * chance.fraction();
         rates.set(id, rate);
-        return rate;
+        return given?.(id) ?? rate;
       },
       observer: {
         onSend: (...all) => this.#sightings.onSend(...all),
+        onResume: () => this.#sightings.onResume(),
         onFrame: (...all) => this.#sightings.onFrame(...all),
         onTransaction: (...all) => this.#sightings.onTransaction(...all),
         answered: (...all) => this.#sightings.answered(...all),
@@ -166,7 +167,8 @@ class Storm {
     cluster.links.onTrouble = (from, to) =>
       this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
-    this.world.onExecutorsChanged = () => this.#invariants.touchExecutors();
+    this.world.onExecutorsChanged = () => this.#invariants.touch();
+    sightings.onWake = () => this.#invariants.touch();
   }
 
   async play(schedule: readonly FaultAction[]): Promise<StormResult> {
@@ -335,7 +337,7 @@ export type { Storm };
 /** Three resource managers as a rule, five at most. */
 function drawPopulation(chance: SeededRandomness): Population {
   const of = chance.fraction();
-  const resourceManagers = of < 0.7 ? 3 : of < 0.9 ? 4 : 5;
+  const resourceManagers = of < 0.78 ? 3 : of < 0.93 ? 4 : 5;
   const taskExecutors = Array.from({ length: chance.between(3, 5) }, () => {
     const slots = chance.between(1, 3);
     return chance.fraction() < 0.2 ? -slots : slots;
@@ -343,11 +345,21 @@ function drawPopulation(chance: SeededRandomness): Population {
   return { resourceManagers, taskExecutors, jobs: chance.between(3, 5) };
 }
 
+/** In one of five runs workers are left alone; in every second the leader is struck over and over besides. */
+function drawFaults(chance: SeededRandomness, untilMs: number): FaultAction[] {
+  const kinds = chance.fraction() < 0.2 ? CALM_KINDS : ALL_KINDS;
+  const all = drawSchedule(chance, { kinds, count: chance.between(5, 20), fromMs: START_MS, untilMs });
+  if (chance.fraction() < 0.5) return all;
+  const count = chance.between(10, 40);
+  const turnover = drawSchedule(chance, { kinds: TURNOVER_KINDS, count, fromMs: START_MS, untilMs });
+  return [...all, ...turnover.map((action) => ({ ...action, number: all.length + action.number }))];
+}
+
 function drawTiming(chance: SeededRandomness): Partial<Timing> {
   const timing =
-    chance.fraction() < 0.7
+    chance.fraction() < 0.3
       ? BRISK_TIMING
-      : { ...BRISK_TIMING, peerPingMs: 200, silenceMs: 450, leaseTtlSeconds: 5 };
+      : { ...BRISK_TIMING, peerPingMs: 200, silenceMs: 450, leaseTtlSeconds: 4 };
   const [problem] = timingProblems({ ...DEFAULT_TIMING, ...timing });
   if (problem !== undefined) throw new Error(problem);
   return timing;
