@@ -49,9 +49,18 @@ export class ModelDiffers extends Error {
   }
 }
 
-/** The operations of one session, which depend on the seed and the number of the session only. */
-export function drawSession(seed: number, session: number, count: number): StoreOperation[] {
-  const drawer = new OperationDrawer(new SeededRandomness(Math.imul(seed, 0x9e37_79b1) + session * 7_919));
+/**
+ * The operations of one session, which depend on the seed and the number of the session only, but for the time to
+ * live of leases that run out: the shorter it is, the less a machine may stall.
+ */
+export function drawSession(
+  seed: number,
+  session: number,
+  count: number,
+  shortTtlSeconds = 3,
+): StoreOperation[] {
+  const random = new SeededRandomness(Math.imul(seed, 0x9e37_79b1) + session * 7_919);
+  const drawer = new OperationDrawer(random, shortTtlSeconds);
   const operations = Array.from({ length: count }, () => drawer.next(EXPIRE_EVERY));
   // So that all that is left is compared: every key, and what every watch has said.
   const watches = [1, 2, 3, 4, 5].map((watch): StoreOperation => ({ type: 'unwatch', watch }));

@@ -25,7 +25,7 @@ export type StoreOperation =
   | { readonly type: 'expire'; readonly kept: readonly bigint[] };
 
 /** Grants of at most this many seconds run out in an `expire`; all others outlive every run. */
-export const SHORT_TTL_SECONDS = 3;
+export const MOST_SHORT_TTL_SECONDS = 60;
 const LONG_TTL_SECONDS = 100_000;
 const WATCHES = 5;
 
@@ -62,10 +62,12 @@ const NUMBERS = ['create', 'mod', 'version', 'lease'] as const;
 /** Draws operations; those that follow each other share keys and leases, so that they meet. */
 export class OperationDrawer {
   readonly #random: SeededRandomness;
+  readonly #shortTtlSeconds: number;
   #count = 0;
 
-  constructor(random: SeededRandomness) {
+  constructor(random: SeededRandomness, shortTtlSeconds: number) {
     this.#random = random;
+    this.#shortTtlSeconds = shortTtlSeconds;
   }
 
   /** `expireEvery` operations there is one that waits for leases to run out. */
@@ -80,7 +82,7 @@ export class OperationDrawer {
     if (dice < 0.6) return this.#transaction();
     if (dice < 0.75) return this.#rangeOperation();
     if (dice < 0.82) {
-      const ttlSeconds = this.#chance(0.5) ? SHORT_TTL_SECONDS : LONG_TTL_SECONDS;
+      const ttlSeconds = this.#chance(0.5) ? this.#shortTtlSeconds : LONG_TTL_SECONDS;
       return {
         type: 'grant',
         lease: this.#lease(),

@@ -9,14 +9,17 @@ import { toJson } from '../../src/rpc/wire-format.ts';
 import { RecordingWatchListener } from '../contract/store-under-test.ts';
 import {
   type ExpiryWindow,
-  SHORT_TTL_SECONDS,
+  MOST_SHORT_TTL_SECONDS,
   type StoreOperation,
   type StoreRevisions,
 } from './store-operation.ts';
 import type { StoreSide } from './store-side.ts';
 
 const CALL_MS = 20_000;
-const RENEWAL_MS = 1_300;
+/** A lease that is to stay is kept alive so often in its time. */
+const RENEWALS = 2.5;
+/** So long before its end a lease counts as doubtful. */
+const SLACK_MS = 200;
 const POLL_MS = 100;
 const MOST_EXPIRY_MS = 30_000;
 
@@ -60,13 +63,10 @@ export class StoreWitness implements StoreRevisions {
       if (kind === null || kind === 'unknown-outcome' || kind === 'not-sent') throw error;
       said = kind;
     }
-    const sinceMs = Math.max(
-      0,
-      ...[...this.#shortLeases.values()].map(
-        ({ ttlMs, sentMs }) => this.#side.nowMs() - sentMs - ttlMs + 200,
-      ),
-    );
-    if (sinceMs > 0) throw new MachineStalled(`A lease was not kept alive in time at ${operation.type}.`);
+    const isLate = ({ ttlMs, sentMs }: ShortLease): boolean => this.#side.nowMs() > sentMs + ttlMs - SLACK_MS;
+    if ([...this.#shortLeases.values()].some(isLate)) {
+      throw new MachineStalled(`A lease was not kept alive in time at ${operation.type}.`);
+    }
     return toJson(said ?? null);
   }
 
@@ -106,7 +106,7 @@ export class StoreWitness implements StoreRevisions {
     const sentMs = this.#side.nowMs();
     const answer = await this.#side.answer(this.#side.endpoint.grantLease(lease, ttlSeconds, CALL_MS));
     const ttlMs = answer.ttlSeconds * 1_000;
-    if (answer.ttlSeconds <= SHORT_TTL_SECONDS) this.#shortLeases.set(lease, { ttlMs, sentMs });
+    if (answer.ttlSeconds <= MOST_SHORT_TTL_SECONDS) this.#shortLeases.set(lease, { ttlMs, sentMs });
     return answer;
   }
 
@@ -209,8 +209,19 @@ export class StoreWitness implements StoreRevisions {
 
   async #renew(): Promise<void> {
     const nowMs = this.#side.nowMs();
-    const due = [...this.#shortLeases].filter(([, { sentMs }]) => nowMs - sentMs >= RENEWAL_MS);
-    await Promise.all(due.map(([lease]) => this.#keepAlive(lease)));
+    const due = [...this.#shortLeases].filter(
+      ([, { sentMs, ttlMs }]) => (nowMs - sentMs) * RENEWALS >= ttlMs,
+    );
+    await Promise.all(
+      due.map(async ([lease, before]) => {
+        const endMs = before.sentMs + before.ttlMs - SLACK_MS;
+        await this.#keepAlive(lease).catch((error: unknown) => {
+          if (this.#side.nowMs() <= endMs)
+            throw new Error(`lease ${lease} ran out before its time`, { cause: error });
+          throw new MachineStalled(`A keepalive of lease ${lease} came too late.`, { cause: error });
+        });
+      }),
+    );
   }
 
   /** The events, those of an expiry window in an order that does not depend on chance. */

@@ -22,6 +22,9 @@ export interface SettingsFile {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
+/** Characters of a wrong value that are shown. */
+const MOST_SHOWN = 1_000;
+
 interface Found {
   readonly value: unknown;
   /** For people: which flag, variable or file. */
@@ -73,6 +76,17 @@ function find(name: string, setting: Setting, sources: SettingSources): Found {
 
 function sentence(setting: Setting, found: Found, message: string): string {
   if (found.value === undefined) return setting.whenMissing ?? `--${setting.flag} is missing.`;
-  const shown = setting.secret === true ? '' : `, but is ${JSON.stringify(found.value)}`;
+  const shown = setting.secret === true ? '' : `, but is ${shownValue(found.value)}`;
   return `${found.source} ${message}${shown}.`;
+}
+
+/** As JSON, cut where it is long; from a file anything may come, also what is nested too deep to be written. */
+function shownValue(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    return 'nested too deep';
+  }
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }

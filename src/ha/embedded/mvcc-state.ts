@@ -110,7 +110,14 @@ export class MvccState {
       if (commit.revision > this.#compactedRevision && commit.revision <= revision) carry(this.#base, commit);
     }
     this.#compactedRevision = revision;
-    this.#history = this.#history.filter((commit) => commit.revision >= revision);
+    // Of the compacted revision itself etcd keeps what stands then, and no deletion.
+    this.#history = this.#history
+      .filter((commit) => commit.revision >= revision)
+      .map((commit) =>
+        commit.revision > revision
+          ? commit
+          : { revision, events: commit.events.filter(({ type }) => type === 'put') },
+      );
   }
 
   /** What happened in this range from that revision on; undefined when a part of it has been compacted. */

@@ -16,6 +16,23 @@ describe('the versioned keys of the in-memory store', () => {
     expect(kept.at(-1)?.revision).to.equal(25_001n);
   });
 
+  it('have no deletion in the compacted revision any more, as in etcd 3.4, but all that is later', () => {
+    const state = new MvccState();
+    const put = { type: 'put', key: 'b', value: '' } as const;
+    for (const key of ['a', 'b']) state.transact({ compare: [], success: [{ ...put, key }], failure: [] });
+    state.transact({ compare: [], success: [{ type: 'delete', key: 'a' }, put], failure: [] });
+    state.transact({ compare: [], success: [{ type: 'delete', key: 'b' }], failure: [] });
+    state.compact(4n);
+    const said = (state.eventsSince({ key: '', prefix: true }, 4n) ?? []).map(({ revision, events }) => [
+      revision,
+      events.map(({ type }) => type),
+    ]);
+    expect(said).to.deep.equal([
+      [4n, ['put']],
+      [5n, ['delete']],
+    ]);
+  });
+
   it('give a copy that stays as it is', () => {
     const state = new MvccState();
     const put = (value: string): unknown =>
