@@ -10,6 +10,9 @@ import {
 } from '../core/messages/primitives.ts';
 import type { LeaderRecord } from './leader-election.ts';
 
+/** Characters. */
+const SHORT_RECORD = 4_096;
+
 const text = z.string().max(4_096);
 
 const candidateValue = z.object({
@@ -119,7 +122,10 @@ export function formatHistoryRow(row: HistoryRow): string {
 
 function parse<T>(schema: z.ZodType<T>, value: string): T | null {
   try {
-    const result = schema.safeParse(JSON.parse(value));
+    const parsed: unknown = JSON.parse(value);
+    // What is nested too deep to be written again is no record; a short text cannot be.
+    if (value.length > SHORT_RECORD) JSON.stringify(parsed);
+    const result = schema.safeParse(parsed);
     return result.success ? result.data : null;
   } catch {
     return null;

@@ -7,6 +7,9 @@ import { toJson } from '../rpc/wire-format.ts';
 /** How many earlier processes of a name a record remembers, so that they stay superseded over failovers. */
 const MOST_SUPERSEDED = 16;
 
+/** Characters. */
+const SHORT_RECORD = 4_096;
+
 const writtenBy = { leaderSessionId: p.leaderSessionId, generation: p.generation, epoch: p.revision };
 
 /** What a newer version has written beside these fields is kept when the record is marked. */
@@ -52,6 +55,8 @@ function format<Schema extends z.ZodType>(schema: Schema): RecordFormat<z.output
       let value: unknown;
       try {
         value = JSON.parse(keyValue.value);
+        // What is nested too deep to be written again is no record; a short text cannot be.
+        if (keyValue.value.length > SHORT_RECORD) JSON.stringify(value);
       } catch {
         return null;
       }

@@ -219,6 +219,14 @@ describe(`decoders of hostile input (seed ${seed})`, function () {
       });
     }
 
+    it('take a record for none whose unknown fields are nested too deep to be written again', () => {
+      const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+      for (const { sample, again: readAndWrite } of Object.values(records)) {
+        const text = JSON.stringify(sample).replace(/}$/, `,"unknown":${deep}}`);
+        expect(readAndWrite(text)).to.equal(null);
+      }
+    });
+
     it('read a challenge as a number of task executors', () => {
       holds([{ resourceManagerId: 'rm-1', taskExecutors: 3 }], (text) => {
         expect(Number.isSafeInteger(askerReaches({ value: text }))).to.equal(true);
