@@ -10,6 +10,14 @@ import { EtcdMember } from './etcd-member.ts';
 import { discardPlan, keptPlan, newPlan, portTaken, type EtcdPlan, type PortChooser } from './etcd-plan.ts';
 import { freePorts } from './free-ports.ts';
 
+/** Where a member runs that is not on the loopback. */
+export interface EtcdPlace {
+  /** Address that it listens at, for clients and for the other members. */
+  readonly host: string;
+  /** A command that runs the command after it there, as the same process. */
+  readonly launcher: readonly string[];
+}
+
 export interface EtcdClusterOptions {
   /** 1 at first. */
   readonly members?: 1 | 3;
@@ -23,6 +31,8 @@ export interface EtcdClusterOptions {
   /** How long to wait for the whole cluster to answer; 20 s at first. */
   readonly startTimeoutMs?: number;
   readonly clock?: Clock;
+  /** One for each member; without them all are on the loopback. */
+  readonly places?: readonly EtcdPlace[] | undefined;
   /** Chooses loopback ports that are free at the moment. */
   readonly choosePorts?: PortChooser;
 }
@@ -30,7 +40,7 @@ export interface EtcdClusterOptions {
 const START_ATTEMPTS = 5;
 const PORT_LOST = /address already in use|bind: |can't assign requested address/i;
 
-/** A running etcd of one or three members on this machine's loopback. */
+/** A running etcd of one or three members on this machine, on its loopback unless told otherwise. */
 export class EtcdCluster {
   readonly members: readonly EtcdMember[];
   /** Where the members keep their data. */
@@ -50,11 +60,12 @@ export class EtcdCluster {
     this.#guard = new ChildGuard(this.#temporary ? folder : undefined);
     this.members = plan.ports.map(({ client }, index) => {
       const flags = Object.entries(flagsOf(index, plan, folder, options));
+      const [first, ...rest] = [...(options.places?.[index]?.launcher ?? []), program];
       return new EtcdMember({
         name: nameOf(index, plan),
-        url: loopback(client),
-        program,
-        programArguments: flags.map(([flag, value]) => `--${flag}=${value}`),
+        url: urlOf(index, client, options),
+        program: first ?? program,
+        programArguments: [...rest, ...flags.map(([flag, value]) => `--${flag}=${value}`)],
         guard: this.#guard,
         clock: this.#clock,
       });
@@ -116,8 +127,8 @@ export class EtcdCluster {
   }
 }
 
-function loopback(port: number): string {
-  return `http://127.0.0.1:${port}`;
+function urlOf(index: number, port: number, { places }: EtcdClusterOptions): string {
+  return `http://${places?.[index]?.host ?? '127.0.0.1'}:${port}`;
 }
 
 function nameOf(index: number, plan: EtcdPlan): string {
@@ -130,8 +141,8 @@ function flagsOf(
   folder: string,
   options: EtcdClusterOptions,
 ): Readonly<Record<string, string | number>> {
-  const url = loopback(plan.ports[index]?.client ?? 0);
-  const peerUrl = loopback(plan.ports[index]?.peer ?? 0);
+  const url = urlOf(index, plan.ports[index]?.client ?? 0, options);
+  const peerUrl = urlOf(index, plan.ports[index]?.peer ?? 0, options);
   return {
     name: nameOf(index, plan),
     'data-dir': join(folder, `member-${index + 1}`),
@@ -139,7 +150,9 @@ function flagsOf(
     'advertise-client-urls': url,
     'listen-peer-urls': peerUrl,
     'initial-advertise-peer-urls': peerUrl,
-    'initial-cluster': plan.ports.map(({ peer }, i) => `${nameOf(i, plan)}=${loopback(peer)}`).join(','),
+    'initial-cluster': plan.ports
+      .map(({ peer }, i) => `${nameOf(i, plan)}=${urlOf(i, peer, options)}`)
+      .join(','),
     'initial-cluster-state': 'new',
     'initial-cluster-token': plan.token,
     'heartbeat-interval': options.heartbeatIntervalMs ?? 100,

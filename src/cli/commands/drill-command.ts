@@ -4,6 +4,8 @@ import type { DrillReport } from '../../core/drill/drill-evidence.ts';
 import { QuartermasterError } from '../../core/problem.ts';
 import type { CommandContext } from '../command-context.ts';
 import { runDrill } from '../drill/drill.ts';
+import { findIp } from '../drill/network/ip-command.ts';
+import { namespaceRefusal } from '../drill/network/namespace-rules.ts';
 import { openReport } from '../drill/report/open-report.ts';
 import { renderReport } from '../drill/report/render-report.ts';
 import { drillJson, renderDrill, roundLine } from '../drill/render-drill.ts';
@@ -27,12 +29,16 @@ export function drillCommand(context: CommandContext): Command {
       'drill pause-leader --rounds 20',
       'drill kill-leader --rounds 200 --json > drill.json',
       'drill step-down --rounds 20 --report drill.html',
+      'drill unplug-leader --network namespaces',
       'drill all --rounds 3',
     ],
     notes: [
       'Scenarios:',
       ...scenarios,
       `  ${ALL.padEnd(width)}  each of them in turn`,
+      'The two that unplug need --network namespaces: each resource manager, task executor and member',
+      'of etcd has a network namespace of its own, and packets on a cut link are lost. That takes',
+      'Linux, root and the program ip (iproute2); everything is removed at the end.',
       '',
       'Starts etcd, 3 resource managers, 3 task executors and jobs on this machine, with a',
       'steady stream of slot requests of which some always wait, and ends them again. The time',
@@ -54,7 +60,8 @@ export function drillCommand(context: CommandContext): Command {
 
 async function run(context: CommandContext, values: DrillValues, name: string, json: boolean): Promise<void> {
   const etcdMembers = values.drillEtcdMembers === '3' ? 3 : 1;
-  const scenarios = scenariosOf(name, etcdMembers);
+  const namespacesBy = values.drillNetwork === 'namespaces' ? namespaceTool(context) : null;
+  const scenarios = scenariosOf(name, etcdMembers, namespacesBy !== null);
   if (values.drillKeep !== undefined) checkKept(values.drillKeep);
   // Before anything runs: a report that cannot be written is said now, not after the drill.
   const writeReport = values.drillReport === undefined ? null : openReport(values.drillReport);
@@ -75,6 +82,7 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
       logLevel: values.logLevel,
       folder: values.drillKeep ?? null,
       etcdMembers,
+      namespacesBy,
       etcdHeartbeatMs: values.drillEtcdHeartbeatMs ?? null,
       etcdElectionTimeoutMs: values.drillEtcdElectionMs ?? null,
       onProgress: say,
@@ -92,15 +100,30 @@ async function run(context: CommandContext, values: DrillValues, name: string, j
 }
 
 /** Throws `INVALID` for a name that is none, and for a scenario that the cluster is too small for. */
-function scenariosOf(name: string, etcdMembers: 1 | 3): readonly ScenarioName[] {
+function scenariosOf(name: string, etcdMembers: 1 | 3, namespaces: boolean): readonly ScenarioName[] {
   const chosen = name === ALL ? SCENARIO_NAMES : SCENARIO_NAMES.filter((each) => each === name);
   if (chosen.length === 0) {
     const detail = `There is no scenario ${name}; there are ${[...SCENARIO_NAMES, ALL].join(', ')}.`;
     throw new QuartermasterError({ code: 'INVALID', detail });
   }
-  const possible = chosen.filter((each) => etcdMembers === 3 || !SCENARIOS[each].needsThreeMembers);
+  const missing = (each: ScenarioName): string | null => {
+    const { needsThreeMembers, needsNamespaces } = SCENARIOS[each];
+    if (needsThreeMembers && etcdMembers < 3) return '--etcd-members 3';
+    return needsNamespaces && !namespaces ? '--network namespaces' : null;
+  };
+  const possible = chosen.filter((each) => missing(each) === null);
   if (possible.length > 0) return possible;
-  throw new QuartermasterError({ code: 'INVALID', detail: `${name} needs --etcd-members 3.` });
+  const needs = chosen.map(missing).join(' and ');
+  throw new QuartermasterError({ code: 'INVALID', detail: `${name} needs ${needs}.` });
+}
+
+/** Where `ip` is; throws `INVALID` with the reason when no namespaces can be made here. */
+function namespaceTool({ environment }: CommandContext): string {
+  const ip = findIp(environment);
+  const { platform } = process;
+  const detail = namespaceRefusal({ platform, userId: process.geteuid?.() ?? null, ip });
+  if (detail === null && ip !== null) return ip;
+  throw new QuartermasterError({ code: 'INVALID', detail: detail ?? 'There is no ip.' });
 }
 
 /** What another drill has left there is of another cluster. */

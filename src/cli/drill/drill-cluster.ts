@@ -7,6 +7,7 @@ import type { Timing } from '../../core/timing.ts';
 import { EtcdCoordinationStore } from '../../ha/etcd/etcd-coordination-store.ts';
 import { ChildGuard } from '../cluster/child-guard.ts';
 import { EtcdCluster } from '../cluster/etcd-cluster.ts';
+import type { EtcdMember } from '../cluster/etcd-member.ts';
 import { ProcessSupervisor, type ProcessEnd, type ProcessSpec } from '../cluster/process-supervisor.ts';
 import { stablePorts } from '../cluster/stable-ports.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -17,18 +18,9 @@ import {
   TASK_EXECUTORS,
 } from './drill-processes.ts';
 import { type JobLine, JobProcess } from './job-process.ts';
-import { TcpProxy } from './tcp-proxy.ts';
-
-/** Which links of a cluster go through proxies, so that they can be cut. */
-export type ProxiedLinks = 'none' | CutLinks | 'all';
-/** Links of one resource manager that can be cut. */
-export type CutLinks = 'to-etcd' | 'to-resource-managers';
-
-/** The proxies before one resource manager, and those between it and etcd. */
-interface Proxies {
-  readonly before: TcpProxy[];
-  readonly toEtcd: TcpProxy[];
-}
+import type { CutLinks, DrillNetwork, ProxiedLinks } from './network/drill-network.ts';
+import { memberName, NamespaceNetwork } from './network/namespace-network.ts';
+import { ProxyNetwork } from './network/proxy-network.ts';
 
 export interface DrillClusterOptions {
   readonly context: CommandContext;
@@ -41,6 +33,8 @@ export interface DrillClusterOptions {
   readonly etcdHeartbeatMs: number;
   readonly etcdElectionTimeoutMs: number;
   readonly proxied: ProxiedLinks;
+  /** Where `ip` is that makes a namespace for each process; null: all are on the loopback. */
+  readonly namespacesBy: string | null;
   /** Names of the jobs that are processes; the last task executor has slots for eight in all, their predecessors' counted. */
   readonly jobs: readonly string[];
   /** Resource managers can be debugged. */
@@ -50,7 +44,6 @@ export interface DrillClusterOptions {
 }
 
 const STOP_TIMEOUT_MS = 5_000;
-const HOST = '127.0.0.1';
 
 /** The cluster of one drill: processes, links, and their end without remains. */
 export class DrillCluster {
@@ -58,8 +51,8 @@ export class DrillCluster {
   /** Names of the jobs that are processes. */
   readonly jobs: readonly string[];
   readonly #options: DrillClusterOptions;
-  readonly #proxies = new Map<string, Proxies>();
   #folder = '';
+  #network: DrillNetwork | null = null;
   #etcd: EtcdCluster | null = null;
   #store: EtcdCoordinationStore | null = null;
   #guard: ChildGuard | null = null;
@@ -92,18 +85,25 @@ export class DrillCluster {
     return this.#places;
   }
 
-  /** The process that ended although nobody wanted it to; null while there is none. */
-  get unexpectedEnd(): string | null {
-    return this.#unexpected;
+  /** What the jobs need beside the addresses; undefined on the loopback. */
+  get secret(): string | undefined {
+    return present(this.#network).secret;
   }
 
-  /** Starts etcd, proxies and processes; they are not healthy yet. */
+  /** The process that ended although nobody wanted it to; null while there is none. */
+  get unexpectedEnd(): string | null {
+    return this.#unexpected ?? this.#network?.failure ?? null;
+  }
+
+  /** Starts the network, etcd and processes; they are not healthy yet. */
   async start(): Promise<void> {
     const { context, folder } = this.#options;
     this.#folder = folder ?? (await mkdtemp(join(tmpdir(), 'quartermaster-drill-')));
     this.#guard = new ChildGuard(folder === null ? this.#folder : undefined);
     mkdirSync(this.journals, { recursive: true, mode: 0o700 });
+    this.#network = await this.#openNetwork();
     this.#etcd = await EtcdCluster.start({
+      places: this.#network.etcdPlaces,
       members: this.#options.etcdMembers,
       heartbeatIntervalMs: this.#options.etcdHeartbeatMs,
       electionTimeoutMs: this.#options.etcdElectionTimeoutMs,
@@ -137,7 +137,7 @@ export class DrillCluster {
 
   /** Kills it in this very turn (SIGKILL); resolves when it is gone. */
   async crash(id: string): Promise<void> {
-    this.#refuse(id);
+    present(this.#network).refuse(id);
     this.signal(id, 'SIGKILL');
     this.job.forget(id);
     await present(this.#supervisor).stop([id]);
@@ -145,20 +145,15 @@ export class DrillCluster {
 
   /** Asks it to end in this very turn (SIGTERM); resolves when it is gone, by force after 5 s. */
   async terminate(id: string): Promise<void> {
-    this.#refuse(id);
+    present(this.#network).refuse(id);
     this.job.forget(id);
     await present(this.#supervisor).stop([id]);
   }
 
   /** Starts one that has ended, with the same flags. */
   async startAgain(id: string): Promise<void> {
-    for (const proxy of this.#proxies.get(id)?.before ?? []) await proxy.accept();
+    await present(this.#network).accept(id);
     present(this.#supervisor).start(present(this.#specs.get(id) ?? null));
-  }
-
-  /** Nobody listens any more at the address of one that is gone: whoever dials is refused there, proxy or not. */
-  #refuse(id: string): void {
-    for (const proxy of this.#proxies.get(id)?.before ?? []) proxy.refuse();
   }
 
   /** The end of what it has written to its log. */
@@ -171,25 +166,22 @@ export class DrillCluster {
    * From the others only one can be cut off at a time.
    */
   cutOff(id: string, links: CutLinks): () => void {
-    if (links === 'to-etcd') {
-      const own = this.#proxies.get(id)?.toEtcd ?? [];
-      for (const proxy of own) proxy.cut('all');
-      return () => mendAll(own);
-    }
-    const others = new Set(RESOURCE_MANAGERS.filter((each) => each !== id));
-    for (const [owner, { before }] of this.#proxies) {
-      for (const proxy of before) proxy.cut(owner === id ? others : new Set([id]));
-    }
-    return () => mendAll([...this.#proxies.values()].flatMap(({ before }) => before));
+    return present(this.#network).cutOff(id, links);
+  }
+
+  /** Takes a resource manager off the network altogether; only where each has a namespace. */
+  unplug(id: string): void {
+    present(this.#network).unplug(id);
+  }
+
+  /** The same for a member of etcd. */
+  unplugMember(member: EtcdMember): void {
+    this.unplug(memberName(this.etcd.members.indexOf(member)));
   }
 
   /** Mends all links. */
   mend(): void {
-    mendAll(this.#allProxies());
-  }
-
-  #allProxies(): TcpProxy[] {
-    return [...this.#proxies.values()].flatMap(({ before, toEtcd }) => [...before, ...toEtcd]);
+    this.#network?.mend();
   }
 
   /** Ends everything in order; afterwards there is no process, and no file unless a folder was given. Never rejects. */
@@ -202,17 +194,25 @@ export class DrillCluster {
       await supervisor.stop(TASK_EXECUTORS.map(({ id }) => id));
       await supervisor.stopAll();
     }
-    await Promise.all(this.#allProxies().map((proxy) => proxy.close()));
     await this.#store?.close();
     await this.#etcd?.stop();
+    const remains = (await this.#network?.close()) ?? [];
+    for (const what of remains) this.#options.context.warn(`Not removed: ${what}`);
     await this.#guard?.release();
     if (this.#options.folder === null && this.#folder !== '') {
       await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 });
     }
   }
 
+  #openNetwork(): Promise<DrillNetwork> | DrillNetwork {
+    const { context, etcdMembers, proxied, namespacesBy: ip } = this.#options;
+    if (ip === null) return new ProxyNetwork(proxied);
+    return NamespaceNetwork.open({ context, ip, folder: this.#folder, etcdMembers });
+  }
+
   async #plan(): Promise<ProcessSpec[]> {
     const { context, cluster, timing, logLevel, debuggers } = this.#options;
+    const network = present(this.#network);
     const etcdUrls = this.etcd.urls;
     const count = RESOURCE_MANAGERS.length;
     const ports = await stablePorts(
@@ -223,43 +223,21 @@ export class DrillCluster {
     const places: ResourceManagerPlace[] = [];
     for (const id of RESOURCE_MANAGERS) {
       const port = take();
-      const listen = `${HOST}:${port}`;
-      const inspectPort = debuggers ? take() : null;
-      places.push({ id, listen, ...(await this.#links(id, port, etcdUrls, take)), inspectPort });
+      const listen = `${network.hostOf(id)}:${port}`;
+      const inspect = debuggers ? `${network.hostOf(id)}:${take()}` : null;
+      places.push({ id, listen, ...(await network.linksOf(id, port, etcdUrls, take)), inspect });
     }
     this.#places = places;
     const { environment } = context;
-    return drillProcesses({
+    const specs = drillProcesses({
       common: { cluster, timing, logLevel, environment, folder: this.#folder },
       resourceManagers: places,
-      taskExecutorAddresses: TASK_EXECUTORS.map(() => `${HOST}:${take()}`),
+      taskExecutorAddresses: TASK_EXECUTORS.map(({ id }) => `${network.hostOf(id)}:${take()}`),
       jobs: this.jobs,
       journals: this.journals,
       onJobLine: (line) => this.job.take(line),
     });
-  }
-
-  /** The proxies around one resource manager, and the addresses that lead through them. */
-  async #links(
-    id: string,
-    port: number,
-    etcdUrls: readonly string[],
-    take: () => number,
-  ): Promise<Pick<ResourceManagerPlace, 'advertise' | 'etcdUrls'>> {
-    const { proxied } = this.#options;
-    const own: Proxies = { before: [], toEtcd: [] };
-    this.#proxies.set(id, own);
-    const open = async (among: TcpProxy[], targetPort: number): Promise<string> => {
-      const proxy = await TcpProxy.listen(take(), targetPort);
-      among.push(proxy);
-      return `${HOST}:${proxy.port}`;
-    };
-    const isBefore = proxied === 'to-resource-managers' || proxied === 'all';
-    const advertise = isBefore ? await open(own.before, port) : `${HOST}:${port}`;
-    if (proxied !== 'to-etcd' && proxied !== 'all') return { advertise, etcdUrls };
-    const urls: string[] = [];
-    for (const url of etcdUrls) urls.push(`http://${await open(own.toEtcd, Number(new URL(url).port))}`);
-    return { advertise, etcdUrls: urls };
+    return specs.map((spec) => network.placed(spec));
   }
 
   #ended({ name, code, signal }: ProcessEnd): void {
@@ -272,8 +250,4 @@ export class DrillCluster {
 function present<T>(value: T | null): T {
   if (value === null) throw new Error('the cluster was not started');
   return value;
-}
-
-function mendAll(proxies: readonly TcpProxy[]): void {
-  for (const proxy of proxies) proxy.cut(null);
 }

@@ -32,6 +32,8 @@ export interface DrillGroundOptions {
   readonly etcdMembers: 1 | 3;
   readonly etcdHeartbeatMs: number;
   readonly etcdElectionTimeoutMs: number;
+  /** Where `ip` is that makes a namespace for each process; null: all are on the loopback. */
+  readonly namespacesBy?: string | null;
 }
 
 /** Name of every drill's cluster in its own etcd. */
@@ -70,6 +72,7 @@ export class DrillGround {
     this.#options = options;
     const { context, scenario, timing, logLevel, folder } = options;
     const { etcdMembers, etcdHeartbeatMs, etcdElectionTimeoutMs, jobs = [JOB_PROCESS] } = options;
+    const { namespacesBy = null } = options;
     this.#cluster = new DrillCluster({
       context,
       timing,
@@ -81,6 +84,7 @@ export class DrillGround {
       cluster: CLUSTER,
       jobs,
       proxied: scenario.proxied,
+      namespacesBy,
       debuggers: scenario.debuggers,
       onJobLost: (line) => this.#jobLost(line),
     });
@@ -113,6 +117,7 @@ export class DrillGround {
       clock,
       cluster: CLUSTER,
       resourceManagers: cluster.resourceManagers.map(({ advertise }) => advertise),
+      secret: cluster.secret,
       timing,
       journals: cluster.journals,
       profile: LOAD_PROFILE,

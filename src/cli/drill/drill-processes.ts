@@ -24,8 +24,8 @@ export interface ResourceManagerPlace {
   readonly listen: string;
   readonly advertise: string;
   readonly etcdUrls: readonly string[];
-  /** Port that a debugger may open; null where none ever does. */
-  readonly inspectPort: number | null;
+  /** Where a debugger may open; null where none ever does. */
+  readonly inspect: string | null;
 }
 
 export interface DrillProcessOptions {
@@ -49,12 +49,12 @@ export function journalOf(journals: string, id: string): string {
 export function drillProcesses(options: DrillProcessOptions): ProcessSpec[] {
   const { common, resourceManagers, taskExecutorAddresses, journals, jobs } = options;
   const seeds = `--resource-managers=${resourceManagers.map(({ advertise }) => advertise).join(',')}`;
-  const specs = resourceManagers.map(({ id, listen, advertise, etcdUrls, inspectPort }) =>
+  const specs = resourceManagers.map(({ id, listen, advertise, etcdUrls, inspect }) =>
     ownProcess(common, {
       role: 'resource-manager',
       id,
       flags: [`--id=${id}`, `--listen=${listen}`, `--advertise=${advertise}`, `--etcd=${etcdUrls.join(',')}`],
-      nodeFlags: inspectPort === null ? [] : [`--inspect-port=127.0.0.1:${inspectPort}`],
+      nodeFlags: inspect === null ? [] : [`--inspect-port=${inspect}`],
     }),
   );
   for (const [index, { id, slots, offer }] of TASK_EXECUTORS.entries()) {

@@ -31,6 +31,8 @@ export interface DrillOptions {
   /** Null: what the scenario takes. */
   readonly etcdHeartbeatMs: number | null;
   readonly etcdElectionTimeoutMs: number | null;
+  /** Where `ip` is that makes a namespace for each process; null: links are cut by proxies. */
+  readonly namespacesBy: string | null;
   readonly onProgress: (line: string) => void;
   readonly onRound: (round: DrillRound) => void;
 }
@@ -95,6 +97,7 @@ async function runScenario(
     logLevel: options.logLevel,
     folder: folder === null ? null : join(folder, name),
     etcdMembers: options.etcdMembers,
+    namespacesBy: options.namespacesBy,
     ...etcd,
   });
   try {
@@ -153,6 +156,7 @@ function conditionsOf(options: DrillOptions): Readonly<Record<string, string | n
   // Several of them where scenarios of a drill differ.
   const all = (values: readonly number[]): string => [...new Set(values)].join(' or ');
   return {
+    network: options.namespacesBy === null ? 'proxies' : 'namespaces',
     etcdMembers: options.etcdMembers,
     etcdHeartbeatMs: all(times.map(({ etcdHeartbeatMs }) => etcdHeartbeatMs)),
     etcdElectionTimeoutMs: all(times.map(({ etcdElectionTimeoutMs }) => etcdElectionTimeoutMs)),

@@ -22,18 +22,18 @@ export class Inspector {
   }
 
   /** Rejects with `UNAVAILABLE` when the process opens none. */
-  static async open(pid: number, port: number, clock: Clock, signal: AbortSignal): Promise<Inspector> {
+  static async open(pid: number, address: string, clock: Clock, signal: AbortSignal): Promise<Inspector> {
     process.kill(pid, 'SIGUSR1');
     const endMs = clock.monotonicMs() + OPEN_TIMEOUT_MS;
     for (;;) {
       try {
-        const { body } = await request(`http://127.0.0.1:${port}/json/list`, { signal });
+        const { body } = await request(`http://${address}/json/list`, { signal });
         const [target] = targets.parse(await body.json());
         return new Inspector(await connected(target?.webSocketDebuggerUrl ?? ''));
       } catch (cause) {
         signal.throwIfAborted();
         if (clock.monotonicMs() > endMs) {
-          const detail = `Process ${pid} opens no debugger at port ${port}.`;
+          const detail = `Process ${pid} opens no debugger at ${address}.`;
           throw new QuartermasterError({ code: 'UNAVAILABLE', detail }, { cause });
         }
         await pause(clock, POLL_MS, signal);

@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly clock: Clock;
   readonly cluster: string;
   readonly resourceManagers: readonly string[];
+  /** Needed off loopback. */
+  readonly secret: string | undefined;
   readonly timing: Timing;
   /** Folder of journals. */
   readonly journals: string;
@@ -101,11 +103,12 @@ export class DrillLoad {
   }
 
   async #register(jobId: string): Promise<Job> {
-    const { clock, cluster, resourceManagers, timing, journals } = this.#options;
+    const { clock, cluster, resourceManagers, secret, timing, journals } = this.#options;
     const job = await JobMaster.register({
       jobId,
       cluster,
       resourceManagers,
+      secret,
       timing,
       journal: journalAt(join(journals, `${jobId}.jsonl`), clock),
       logger: new ServiceListener((epoch) => this.#options.onServed(epoch, preciseWallMs(clock))),

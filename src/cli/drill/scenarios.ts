@@ -3,9 +3,10 @@ import type { Clock } from '../../runtime/clock.ts';
 import { ClusterClient } from '../client/cluster-client.ts';
 import { etcdLeader } from '../cluster/etcd-leader.ts';
 import type { EtcdMember } from '../cluster/etcd-member.ts';
-import type { CutLinks, DrillCluster, ProxiedLinks } from './drill-cluster.ts';
+import type { DrillCluster } from './drill-cluster.ts';
 import { RESOURCE_MANAGERS } from './drill-processes.ts';
 import { Inspector } from './inspector.ts';
+import type { CutLinks, ProxiedLinks } from './network/drill-network.ts';
 
 /** What a fault is prepared with. */
 export interface Stage {
@@ -39,6 +40,8 @@ export interface Scenario {
   readonly debuggers: boolean;
   /** It is found out by silence: standbys must be ready to ask. */
   readonly silent: boolean;
+  /** Only a cable can be pulled, not a proxy. */
+  readonly needsNamespaces: boolean;
   /** With one member of etcd there would be nobody left to ask. */
   readonly needsThreeMembers: boolean;
   /** Heartbeat 20 ms and election timeout 200 ms in etcd, unless told otherwise. */
@@ -62,6 +65,7 @@ const PLAIN = {
   proxied: 'none',
   debuggers: false,
   silent: false,
+  needsNamespaces: false,
   needsThreeMembers: false,
   quickEtcd: false,
 } as const;
@@ -112,6 +116,24 @@ export const SCENARIOS = {
     proxied: 'to-resource-managers',
     summary: 'nothing passes between the leader and the standbys; it must stay the leader',
     strikes: one(({ cluster, leader }) => cutOff(cluster, leader, 'to-resource-managers', 'stays')),
+  },
+  'unplug-leader': {
+    ...PLAIN,
+    needsNamespaces: true,
+    silent: true,
+    summary: 'the leader is off the network, as in a power loss: nobody refuses a connection',
+    strikes: one(({ cluster, leader }) => unplug(cluster, leader, 'changes', () => cluster.unplug(leader))),
+  },
+  'unplug-etcd-leader': {
+    ...PLAIN,
+    needsNamespaces: true,
+    needsThreeMembers: true,
+    quickEtcd: true,
+    summary: 'the member that leads etcd is off the network',
+    strikes: one(async ({ cluster }) => {
+      const member = await leadingMember(cluster);
+      return unplug(cluster, "etcd's leader", 'may-change', () => cluster.unplugMember(member));
+    }),
   },
   'kill-etcd-member': {
     ...PLAIN,
@@ -242,7 +264,7 @@ function pauseLeader({ cluster, leader }: Stage): Strike {
 
 async function blockLoop({ cluster, clock, signal, leader }: Stage): Promise<Strike> {
   const place = cluster.resourceManagers.find(({ id }) => id === leader);
-  const inspector = await Inspector.open(cluster.pid(leader), place?.inspectPort ?? 0, clock, signal);
+  const inspector = await Inspector.open(cluster.pid(leader), place?.inspect ?? '', clock, signal);
   return {
     fault: `the event loop of ${leader} blocked for ${BLOCK_MS / 1_000} s`,
     leadership: 'changes',
@@ -272,6 +294,24 @@ function cutOff(
     },
     repair: () => {
       mend();
+      return Promise.resolve();
+    },
+  };
+}
+
+function unplug(
+  cluster: DrillCluster,
+  what: string,
+  leadership: Strike['leadership'],
+  hit: () => void,
+): Strike {
+  return {
+    fault: `${what} unplugged`,
+    leadership,
+    watchMs: WATCH_MS,
+    hit,
+    repair: () => {
+      cluster.mend();
       return Promise.resolve();
     },
   };

@@ -34,6 +34,13 @@ export const DRILL_SETTINGS = {
     description: 'election timeout of etcd (default: ten heartbeats)',
     schema: wholeNumber(5, 50_000).optional(),
   },
+  drillNetwork: {
+    flag: 'network',
+    placeholder: 'KIND',
+    description: 'how links are cut: proxies, or namespaces (Linux, root)',
+    schema: oneOf(['proxies', 'namespaces']),
+    fallback: 'proxies',
+  },
   drillKeep: {
     flag: 'keep',
     placeholder: 'FOLDER',

@@ -56,6 +56,8 @@ describe('the command line', () => {
     ['drill', 'kill-everybody'],
     ['drill', 'kill-leader', '--rounds', '0'],
     ['drill', 'kill-etcd-leader', '--etcd-members', '1'],
+    ['drill', 'unplug-leader'],
+    ['drill', 'kill-leader', '--network', 'carrier-pigeons'],
     ['drill', 'kill-leader', '--keep', 'src'],
   ]) {
     it(`ends "${argv.join(' ')}" with 64 and says why on standard error only`, async () => {
