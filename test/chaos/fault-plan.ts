@@ -4,8 +4,11 @@ import { SeededRandomness } from '../support/testing-randomness.ts';
 /** What a fault of that kind breaks: two at once must not break the same. */
 export type Broken = 'resource-manager' | 'every-resource-manager' | 'etcd' | 'task-executor' | 'job-master';
 
-/** What each scenario of the drill breaks. */
-export const BREAKS: Readonly<Record<ScenarioName, readonly Broken[]>> = {
+/** A scenario of the drill that needs no network of its own: here links are cut by proxies. */
+export type FaultKind = Exclude<ScenarioName, 'unplug-leader' | 'unplug-etcd-leader'>;
+
+/** What each of them breaks. */
+export const BREAKS: Readonly<Record<FaultKind, readonly Broken[]>> = {
   'step-down': ['resource-manager'],
   'terminate-leader': ['resource-manager'],
   'kill-leader': ['resource-manager'],
@@ -23,7 +26,7 @@ export const BREAKS: Readonly<Record<ScenarioName, readonly Broken[]>> = {
 
 /** One fault that is to come. */
 export interface PlannedFault {
-  readonly kind: ScenarioName;
+  readonly kind: FaultKind;
   /** Which resource manager it strikes, where it strikes one. */
   readonly target: 'leader' | 'standby';
   /** Picks the worker, where it strikes one. */
@@ -42,7 +45,7 @@ export interface PlannedStep {
   readonly second: (PlannedFault & { readonly afterMs: number }) | null;
 }
 
-const KINDS = Object.keys(BREAKS) as ScenarioName[];
+const KINDS = Object.keys(BREAKS) as FaultKind[];
 /** A loop hangs for 3 s, and nobody can end that sooner. */
 const BLOCK_HOLD_MS = 3_500;
 const LONGEST_HOLD_MS = 5_000;
@@ -56,9 +59,9 @@ const SHARE_OF_STANDBYS = 0.25;
 export function* planFaults(seed: number): Generator<PlannedStep, never> {
   const chance = new SeededRandomness(seed);
   // Every kind comes before any comes again, whatever the order.
-  let left: ScenarioName[] = [];
-  const rounds = new Map<ScenarioName, number>();
-  const draw = (fits: (kind: ScenarioName) => boolean): PlannedFault | null => {
+  let left: FaultKind[] = [];
+  const rounds = new Map<FaultKind, number>();
+  const draw = (fits: (kind: FaultKind) => boolean): PlannedFault | null => {
     if (left.length === 0) left = [...KINDS];
     const fitting = left.filter(fits);
     const kind = fitting[Math.floor(chance.fraction() * fitting.length)];
@@ -81,7 +84,7 @@ export function* planFaults(seed: number): Generator<PlannedStep, never> {
 }
 
 /** Whether two faults may be done at once: a third resource manager and two members of etcd stay whole. */
-export function mayOverlap(one: ScenarioName, other: ScenarioName): boolean {
+export function mayOverlap(one: FaultKind, other: FaultKind): boolean {
   if (one === other) return false;
   const both = [...BREAKS[one], ...BREAKS[other]];
   const count = (broken: Broken): number => both.filter((each) => each === broken).length;
@@ -89,7 +92,7 @@ export function mayOverlap(one: ScenarioName, other: ScenarioName): boolean {
   return count('etcd') <= 1;
 }
 
-function holdMs(kind: ScenarioName, chance: SeededRandomness): number {
+function holdMs(kind: FaultKind, chance: SeededRandomness): number {
   const [broken] = BREAKS[kind];
   const longest =
     broken === 'task-executor' || broken === 'job-master' ? LONGEST_WORKER_HOLD_MS : LONGEST_HOLD_MS;
