@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { findIp } from '../../../../src/cli/drill/network/ip-command.ts';
 import { NamespaceLab } from '../../../../src/cli/drill/network/namespace-lab.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { canMakeNamespaces, madeBy } from '../../../support/namespaces.ts';
+import { canMakeNamespaces, deadPid, madeBy } from '../../../support/namespaces.ts';
 
 const PORT = 7_000;
 const SERVER = `
@@ -81,6 +81,16 @@ if (canMakeNamespaces()) {
       lab.mend();
       expect(await attempt('a', 'b', PATIENCE_MS)).to.equal('connected');
       expect(lab.failure).to.equal(null);
+    });
+
+    it('leave nothing behind when they cannot all be made', async () => {
+      const pid = deadPid();
+      let failure: unknown = null;
+      await NamespaceLab.open(findIp(process.env) ?? '', pid, ['a', 'no/name'], 0).catch(
+        (error) => (failure = error),
+      );
+      expect(String(failure)).to.match(/ip netns add quartermaster-\d+-no\/name failed/);
+      expect(madeBy(pid)).to.deep.equal([]);
     });
 
     it('tell when a link could not be cut', async () => {
