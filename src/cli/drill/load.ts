@@ -16,7 +16,7 @@ export interface LoadOptions {
   readonly cluster: string;
   readonly resourceManagers: readonly string[];
   /** Needed off loopback. */
-  readonly secret: string | undefined;
+  readonly secret?: string | undefined;
   readonly timing: Timing;
   /** Folder of journals. */
   readonly journals: string;
