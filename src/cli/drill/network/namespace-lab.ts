@@ -113,7 +113,7 @@ export class NamespaceLab {
 
   /** Mends every link. */
   mend(): void {
-    for (const undo of [...this.#cuts.values()]) undo();
+    for (const undo of this.#cuts.values()) undo();
     this.#cuts.clear();
   }
 
