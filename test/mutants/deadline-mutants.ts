@@ -97,7 +97,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
         this.#listener = listener;`,
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('job-clock-set-back', 3)],
   },
   {
     name: 'stale-member-answers-the-check',

@@ -105,22 +105,24 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'ha/leave-line.js',
-        from: "{ name: 'leave the line', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal }",
-        to: "{ name: 'leave the line', final: () => true, signal }",
+        from: "const outcome = await sendUntilAnswered(context, (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs), { name: 'leave the line', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal });",
+        to: "const outcome = await context.ring.after(null).transact(transaction, context.timing.etcdCallMs).then((value) => ({ kind: 'answered', value }), (error) => ({ kind: 'refused', error }));",
       },
       {
         file: 'ha/leave-line.js',
-        from: "final: ({ kind }) => kind === 'lease-not-found' || kind === 'rejected',",
-        to: 'final: () => true,',
+        from: "context.logger.log('error', 'etcd refused the departure', { error: outcome.error.message });\n            return true;",
+        to: "return 'forgotten';",
+      },
+      {
+        file: 'ha/candidate-session.js',
+        from: 'onDeparted(await leaveLine(context, keys, departure, signal));\n        await revokeLease(context, this.leaseId, signal);',
+        to: `const departed = await leaveLine(context, keys, departure, signal);
+        onDeparted(departed !== false);
+        if (departed !== 'forgotten')
+            await revokeLease(context, this.leaseId, signal);`,
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/ha/ambiguous-election.test.ts',
-        'resigns once when the answer is lost, and never leads again in that term',
-      ),
-    ],
+    checks: [simulation('lost-resignation', 5)],
   },
   {
     name: 'resignation-taken-back',
@@ -129,8 +131,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'ha/leave-line.js',
-        from: "{ name: 'leave the line', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal }",
-        to: "{ name: 'leave the line', final: () => true, signal }",
+        from: "const outcome = await sendUntilAnswered(context, (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs), { name: 'leave the line', final: ({ kind }) => kind === 'rejected' || kind === 'no-space', signal });",
+        to: "const outcome = await context.ring.after(null).transact(transaction, context.timing.etcdCallMs).then((value) => ({ kind: 'answered', value }), (error) => ({ kind: 'refused', error }));",
       },
       {
         file: 'ha/leave-line.js',
@@ -172,7 +174,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: '        this.endedTerm = this.#term;\n        this.#term = null;\n',
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('lost-resignation', 5)],
   },
   {
     name: 'old-confirm-erases-newer-record',
@@ -216,7 +218,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: "if (this.#phase === 'ending') {\n                    this.#phase = 'over';\n                    this.#term = null;\n                    if (this.grantedBefore)\n                        out.push({ type: 'revokeLeadership', reason: 'released' });\n                }",
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('lost-resignation', 5)],
   },
   {
     name: 'lease-revoked-instead-of-key-deleted',
@@ -232,6 +234,6 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     const work = historyWork(`,
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('late-deposition', 5)],
   },
 ];

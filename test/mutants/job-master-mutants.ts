@@ -26,7 +26,10 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: 'return moveTo(state, phase, grant);\n            return beginClaim(state, allocation, grant, nowMs, nowMs);',
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [
+      simulation('storm', 200),
+      namedTest('unit/core/jobmaster/claiming.test.ts', 'takes the first grant and refuses every other'),
+    ],
   },
   {
     name: 'leader-ends-a-held-lease',
@@ -77,6 +80,6 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: 'if (true)\n            return null;',
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('job-machine-sleeps', 3)],
   },
 ];

@@ -13,7 +13,13 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'return true;',
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [
+      simulation('storm', 200),
+      namedTest(
+        'unit/core/fencing-token.test.ts',
+        'never falls at a receiver, whatever is offered in whatever order',
+      ),
+    ],
   },
   {
     name: 'stale-report-cancels-a-request',
@@ -26,7 +32,13 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'return true;',
       },
     ],
-    checks: [simulation('storm', 200), exploration('slots, restart')],
+    checks: [
+      simulation('storm', 200),
+      namedTest(
+        'unit/core/slotmanager/defects-2016.test.ts',
+        'a stale "empty" report lost a request under way',
+      ),
+    ],
   },
   {
     name: 'command-numbers-not-checked',
@@ -59,7 +71,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     fault: 'a task executor that starts again forgets the leases of its state file',
     after: 'G3; a TaskExecutor whose slot table is in memory only',
     patches: [{ file: 'core/taskexecutor/slot-table.js', from: 'of remembered) {', to: 'of []) {' }],
-    checks: [simulation('storm', 200)],
+    checks: [simulation('storm', 200), exploration('slots, restart')],
   },
   {
     name: 'renewal-fenced-by-token',
@@ -95,7 +107,10 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     ],
     checks: [
       simulation('storm', 200),
-      namedTest('unit/core/slotmanager/defects-2016.test.ts', 'a request whose TE failed was lost'),
+      namedTest(
+        'unit/core/slotmanager/invariants.test.ts',
+        'agrees with the task executors and serves what can be served once the network is good again',
+      ),
     ],
   },
   {
@@ -124,7 +139,13 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: '',
       },
     ],
-    checks: [simulation('storm', 200)],
+    checks: [
+      simulation('storm', 200),
+      namedTest(
+        'unit/core/taskexecutor/job-orders.test.ts',
+        'supersedes whoever was registered no later than the one it knows, except that one',
+      ),
+    ],
     why: 'The record of the job and the orders at task executors each end the older one alone.',
   },
 ];

@@ -1,4 +1,5 @@
 import { ETCD_LOSS_SCENARIOS } from './etcd-loss-scenarios.ts';
+import { LATE_CALL_SCENARIOS } from './late-call-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
@@ -359,4 +360,5 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'rate-limit': { overlapMs: 0, play: rateLimit },
   healthy: { overlapMs: 0, play: healthy },
   ...ETCD_LOSS_SCENARIOS,
+  ...LATE_CALL_SCENARIOS,
 };
