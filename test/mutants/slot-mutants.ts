@@ -108,8 +108,8 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     checks: [
       simulation('storm', 200),
       namedTest(
-        'unit/core/slotmanager/invariants.test.ts',
-        'agrees with the task executors and serves what can be served once the network is good again',
+        'unit/core/slotmanager/defects-2016.test.ts',
+        'a request whose TE cannot be reached was lost: it is tried elsewhere at once',
       ),
     ],
   },
