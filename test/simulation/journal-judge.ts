@@ -18,7 +18,7 @@ export class JournalJudge {
     const file = process.replace(/#\d+$/, '');
     const line = (this.#lengths.get(file) ?? 0) + 1;
     this.#lengths.set(file, line);
-    const value: unknown = JSON.parse(toJson({ event, ...fields }));
+    const value = asWritten({ event, ...fields });
     const said = journalFacts(value, { file, line, wallMs });
     if (said.of === 'executor') this.#executors.push(said.facts);
     if (said.of === 'master') this.#masters.push(said.facts);
@@ -42,4 +42,14 @@ export class JournalJudge {
     const [first] = verdict.violations.filter(({ keys }) => !keys.some(isExcepted));
     if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
   }
+}
+
+/** As it would be read from a file: numbers that JSON cannot carry are text. */
+function asWritten(fields: LogFields): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? value.toString() : value,
+    ]),
+  );
 }

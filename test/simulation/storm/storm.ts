@@ -32,7 +32,9 @@ const QUALITY = {
 };
 /** Rates of any two clocks differ by a tenth at most. */
 const CLOCK_RATES = { least: 0.95, most: 1.05 };
-const START_MS = 1_200;
+const START_MS = 900;
+/** Seeds above it are for runs of hours: longer, and the leader is struck all the time. */
+const LAST_SHORT_SEED = 1_000_000;
 
 /** What a run of one seed was and found. */
 export interface StormResult {
@@ -114,13 +116,14 @@ class Storm {
     const chance = new SeededRandomness(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995, 'storm');
     const population = drawPopulation(chance);
     const timing = drawTiming(chance);
-    this.#troubleMs = chance.between(4_000, 9_000);
+    const isLong = seed > LAST_SHORT_SEED;
+    this.#troubleMs = isLong ? chance.between(12_000, 24_000) : chance.between(3_000, 6_500);
     const cluster = this.#cluster(timing, population, chance, clockRate);
     this.world = new StormWorld(cluster, new SeededRandomness(seed ^ 0x2c1b3c6d, 'customers'), population);
     this.driver = new FaultDriver(this.world);
     this.#sightings = new Sightings(() => cluster.clock.monotonicMs(), cluster.timing.servingDeadlineMs);
     this.#invariants = new Invariants(this.world, this.#sightings);
-    this.schedule = drawFaults(chance, this.#troubleMs);
+    this.schedule = drawFaults(chance, this.#troubleMs, isLong);
     this.#follow();
   }
 
@@ -342,22 +345,22 @@ function drawPopulation(chance: SeededRandomness): Population {
     const slots = chance.between(1, 3);
     return chance.fraction() < 0.2 ? -slots : slots;
   });
-  return { resourceManagers, taskExecutors, jobs: chance.between(3, 5) };
+  return { resourceManagers, taskExecutors, jobs: chance.between(3, 4) };
 }
 
-/** In one of five runs workers are left alone; in every second the leader is struck over and over besides. */
-function drawFaults(chance: SeededRandomness, untilMs: number): FaultAction[] {
+/** In one of five runs workers are left alone; in three of five the leader is struck over and over besides. */
+function drawFaults(chance: SeededRandomness, untilMs: number, isLong: boolean): FaultAction[] {
   const kinds = chance.fraction() < 0.2 ? CALM_KINDS : ALL_KINDS;
-  const all = drawSchedule(chance, { kinds, count: chance.between(5, 20), fromMs: START_MS, untilMs });
-  if (chance.fraction() < 0.5) return all;
-  const count = chance.between(10, 40);
+  const all = drawSchedule(chance, { kinds, count: chance.between(5, 18), fromMs: START_MS, untilMs });
+  if (chance.fraction() < 0.4 && !isLong) return all;
+  const count = isLong ? chance.between(80, 160) : chance.between(10, 45);
   const turnover = drawSchedule(chance, { kinds: TURNOVER_KINDS, count, fromMs: START_MS, untilMs });
   return [...all, ...turnover.map((action) => ({ ...action, number: all.length + action.number }))];
 }
 
 function drawTiming(chance: SeededRandomness): Partial<Timing> {
   const timing =
-    chance.fraction() < 0.3
+    chance.fraction() < 0.15
       ? BRISK_TIMING
       : { ...BRISK_TIMING, peerPingMs: 200, silenceMs: 450, leaseTtlSeconds: 4 };
   const [problem] = timingProblems({ ...DEFAULT_TIMING, ...timing });
