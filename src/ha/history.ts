@@ -61,12 +61,23 @@ export class HistoryIndex {
       more = answer.value.more && answer.value.keyValues.length > 0;
     }
     if (forgotten !== this.#forgotten) return this.read(context, keys, signal);
-    const open = rows.findIndex(({ value }) => parseHistoryRow(value)?.ended === null);
+    const open = rows.findIndex((keyValue) => rowOf(keyValue)?.ended === null);
     const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-HISTORY_ROWS_KEPT);
     if (ended.length > 0) this.#ended = ended;
     this.#latest = rows;
     return rows;
   }
+}
+
+const parsed = new WeakMap<KeyValue, HistoryRow | null>();
+
+/** The row, null for what is none. Parsed once, when it is read: a take-over does not wait for a thousand rows to be parsed. */
+function rowOf(keyValue: KeyValue): HistoryRow | null {
+  const known = parsed.get(keyValue);
+  if (known !== undefined) return known;
+  const row = parseHistoryRow(keyValue.value);
+  parsed.set(keyValue, row);
+  return row;
 }
 
 /** Reason under which history keeps a term that was ended by a deposition. */
@@ -78,8 +89,8 @@ export const DEPOSITION_WINDOW_MS = 10_000;
 
 /** How many depositions history has of the last 10 s, by the wall clocks of those who deposed. */
 export function depositionsOfLate(rows: readonly KeyValue[], wallMs: number): number {
-  return rows.filter(({ value }) => {
-    const ended = parseHistoryRow(value)?.ended;
+  return rows.filter((keyValue) => {
+    const ended = rowOf(keyValue)?.ended;
     if (ended?.reason !== DEPOSED) return false;
     return Math.abs(wallMs - Date.parse(ended.at)) < DEPOSITION_WINDOW_MS;
   }).length;
@@ -91,7 +102,7 @@ export function openRow(
   epoch: bigint,
 ): { readonly keyValue: KeyValue; readonly row: HistoryRow } | undefined {
   for (const keyValue of rows) {
-    const row = parseHistoryRow(keyValue.value);
+    const row = rowOf(keyValue);
     if (row !== null && row.epoch === epoch && row.ended === null) return { keyValue, row };
   }
   return undefined;
@@ -107,7 +118,7 @@ export function historyWork(
   const surplus = Math.max(0, others.length + 1 - HISTORY_ROWS_KEPT);
   const dropped = Math.min(surplus, MOST_DROPPED);
   const close = others.slice(dropped).flatMap((keyValue) => {
-    const row = parseHistoryRow(keyValue.value);
+    const row = rowOf(keyValue);
     if (row === null || row.ended !== null) return [];
     return [{ keyValue, closed: { ...row, ended: typeof endOf === 'function' ? endOf(row) : endOf } }];
   });

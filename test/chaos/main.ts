@@ -65,9 +65,11 @@ async function main(): Promise<number> {
   }
 }
 
+let code = 1;
 try {
-  process.exitCode = await main();
+  code = await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
 }
+// What a library keeps open after an interruption must not hold up the end.
+process.exit(code);

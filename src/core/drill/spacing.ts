@@ -8,15 +8,17 @@ export interface DepositionLimit {
 const MARGIN_MS = 250;
 
 /**
- * How long to wait before the next fault, so that the deposition which answers it is not one too many. `depositions`
- * are the times of those so far, in order.
+ * How long to wait before the next fault, so that the deposition which answers it is not one too many, and each fault
+ * meets processes that have run for about as long. `depositions` are the times of those so far, in order.
  */
 export function waitBeforeFaultMs(
   depositions: readonly number[],
   nowMs: number,
   { most, windowMs }: DepositionLimit,
 ): number {
-  const decisive = depositions.at(-most);
-  if (decisive === undefined) return 0;
-  return Math.max(0, decisive + windowMs + MARGIN_MS - nowMs);
+  const last = depositions.at(-1);
+  if (last === undefined) return 0;
+  const decisive = depositions.at(-most) ?? -Infinity;
+  const window = windowMs + MARGIN_MS;
+  return Math.max(0, decisive + window - nowMs, last + window / most - nowMs);
 }

@@ -57,9 +57,11 @@ describe('the end of a term', () => {
 describe('the space between faults', () => {
   const limit = { most: 3, windowMs: 10_000 };
 
-  it('is none while there were fewer depositions than the limit', () => {
+  it('is none before the first deposition, and even afterwards', () => {
     expect(waitBeforeFaultMs([], 0, limit)).to.equal(0);
-    expect(waitBeforeFaultMs([1_000, 2_000], 2_000, limit)).to.equal(0);
+    const waitMs = waitBeforeFaultMs([1_000, 2_000], 2_500, limit);
+    expect(3 * (500 + waitMs)).to.be.within(10_000, 11_000);
+    expect(waitBeforeFaultMs([1_000, 2_000], 6_000, limit)).to.equal(0);
   });
 
   it('lets the third last deposition leave the window first', () => {
