@@ -196,6 +196,16 @@ describe('a deposition', () => {
     expect(depositionsOfLate(rows(), NOW + 10_000)).to.equal(0);
   });
 
+  it('parses a row of history once, however often it is looked at', () => {
+    const read = rows();
+    const { epoch } = parseHistoryRow(read[0]!.value)!;
+    const again = read.map((keyValue) => ({ ...keyValue }));
+    const first = openRow(read, epoch);
+    expect(first).not.to.equal(undefined);
+    expect(openRow(read, epoch)?.row).to.equal(first?.row);
+    expect(openRow(again, epoch)?.row).not.to.equal(first?.row);
+  });
+
   describe('challenge', () => {
     const challenger = () => ({ own, leaseId: OWN_LEASE, resourceManagerId: BY, taskExecutors: 4 });
     const challenge = () => keys.challenge(1, head.createRevision);
