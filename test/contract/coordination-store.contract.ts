@@ -45,9 +45,10 @@ export function describeCoordinationStore(name: string, start: () => Promise<Sto
 
     describeTransactions(context);
     describeCompares(context);
-    describeRanges(context);
     describeLeases(context);
+    // Before a transaction that etcd 3.4 refuses while it is applied: its members count revisions differently afterwards.
     describeWatches(context);
+    describeRanges(context);
     describeStoreFaults(context);
   });
 }
