@@ -1,4 +1,4 @@
-import type { Ending, HandOver, Identity, LineEntry } from '../core/election/election-events.ts';
+import type { Ending, HandOver, Identity } from '../core/election/election-events.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { Compare, KeyValue, Operation, OperationResult, Transaction } from './coordination-store.ts';
 import { formatHistoryRow, formatIdentity, formatLeaderRecord, type HistoryRow } from './election-records.ts';
@@ -224,7 +224,8 @@ export interface Departure {
 
 /**
  * Gives up a candidate key: with it go the record and the challenge of a head of the line, and the keys ahead of
- * the one to whom leadership is handed. A confirmed term is closed in history.
+ * the one to whom leadership is handed. A confirmed term is closed in history, if the store knows of its confirm:
+ * one that was restored from before it has the same key, but never had that term.
  */
 export function depart(keys: ClusterKeys, departure: Departure): Transaction {
   const { key, ending, row, handOver } = departure;
@@ -233,34 +234,40 @@ export function depart(keys: ClusterKeys, departure: Departure): Transaction {
   if (createRevision === null) {
     return { compare: [], success: [{ type: 'delete', key }], failure: [] };
   }
-  const others: readonly LineEntry[] = handOver === null ? [] : [handOver.to, ...handOver.ahead];
-  return {
-    compare: [stands({ key, createRevision }), ...others.map(stands)],
-    success: [
-      { type: 'delete', key },
-      ...(handOver?.ahead ?? []).map((entry): Operation => ({ type: 'delete', key: entry.key })),
-      ...(ending.granted
-        ? ([
-            { type: 'delete', key: keys.leader },
-            // To the head, which we are, or to those before it: nobody is left to answer.
-            { type: 'delete', key: keys.challenges, prefix: true },
-          ] as const)
-        : []),
-      ...(row === null
-        ? []
-        : ([
-            {
-              type: 'put',
-              key: keys.historyRow(row.generation, row.epoch),
-              value: formatHistoryRow(row),
-            },
-          ] as const)),
-    ],
+  const compare = [{ key, createRevision }, ...(handOver === null ? [] : [handOver.to, ...handOver.ahead])];
+  const transaction = {
+    compare: compare.map(stands),
+    success: [key, ...(handOver?.ahead ?? []).map((entry) => entry.key)].map(remove),
     failure: [
       { type: 'range', key },
       { type: 'range', key: keys.election, prefix: true },
-    ],
+    ] as Operation[],
   };
+  if (ending.granted) {
+    // To the head, which we are, or to those before it: nobody is left to answer.
+    transaction.success.push(remove(keys.leader), { type: 'delete', key: keys.challenges, prefix: true });
+  }
+  if (row !== null) {
+    const closed = keys.historyRow(row.generation, row.epoch);
+    transaction.compare.push({ key: closed, target: 'value', result: '==', operand: openValue(row) });
+    transaction.success.push({ type: 'put', key: closed, value: formatHistoryRow(row) });
+    transaction.failure.push({ type: 'range', key: closed });
+  }
+  return transaction;
+}
+
+function remove(key: string): Operation {
+  return { type: 'delete', key };
+}
+
+/** As the confirm wrote the row, byte for byte. */
+function openValue(row: HistoryRow): string {
+  return formatHistoryRow({ ...row, ended: null });
+}
+
+/** Whether the third range of a departure's else branch shows the row as its confirm wrote it. */
+export function knowsTerm(row: HistoryRow, results: readonly OperationResult[]): boolean {
+  return rangeOf(results, 2)[0]?.value === openValue(row);
 }
 
 /** A leader's write (G1); whatever its else branch reads comes after the own candidate key. */

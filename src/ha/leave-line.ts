@@ -1,4 +1,4 @@
-import { depart, type Departure, isAmong, rangeOf } from './election-transactions.ts';
+import { depart, type Departure, isAmong, knowsTerm, rangeOf } from './election-transactions.ts';
 import type { HandOver } from '../core/election/election-events.ts';
 import { parseCandidate } from './election-records.ts';
 import type { KeyValue, TransactionResult } from './coordination-store.ts';
@@ -35,16 +35,26 @@ export async function leaveLine(
     }
     const next = outcome.value.succeeded ? null : stillStanding(current, outcome.value);
     if (next === null) return true;
+    if (current.row !== null && next.row === null) {
+      context.logger.log('error', 'etcd knows nothing of the term that ends: it was wiped or restored');
+    }
     current = next;
   }
 }
 
-/** The own key stands, so the line between it and the successor has changed: the same again, by the line of now. */
+/**
+ * The own key stands. Either the store has lost the term, and all of it that is ours is the key; or the line between
+ * it and the successor has changed: the same again, by the line of now.
+ */
 function stillStanding(departure: Departure, { results }: TransactionResult): Departure | null {
-  const { createRevision } = departure.ending;
-  if (createRevision === null || departure.handOver === null) return null;
-  if (!isAmong(rangeOf(results, 0), { key: departure.key, createRevision })) return null;
-  return { ...departure, handOver: renew(departure.handOver, departure.key, rangeOf(results, 1)) };
+  const { key, ending, row, handOver } = departure;
+  const { createRevision } = ending;
+  if (createRevision === null || !isAmong(rangeOf(results, 0), { key, createRevision })) return null;
+  if (row !== null && !knowsTerm(row, results)) {
+    return { key, ending: { createRevision, granted: false }, row: null, handOver: null };
+  }
+  if (handOver === null) return null;
+  return { ...departure, handOver: renew(handOver, key, rangeOf(results, 1)) };
 }
 
 /** Null when the successor is not in line any more: the one who goes, goes all the same. */
