@@ -1,28 +1,119 @@
 import { Command, CommanderError } from 'commander';
 import { toProblem } from '../core/problem.ts';
 import type { CommandContext } from './command-context.ts';
-import { auditCommand } from './commands/audit-command.ts';
-import { devCommand } from './commands/dev-command.ts';
-import { doctorCommand } from './commands/doctor-command.ts';
-import { drillCommand } from './commands/drill-command.ts';
-import { explainCommand } from './commands/explain-command.ts';
-import { leaderCommand } from './commands/leader-command.ts';
-import { historyCommand, slotsCommand } from './commands/listing-commands.ts';
-import { newGenerationCommand } from './commands/new-generation-command.ts';
-import { drainCommand, forgetCommand, stepDownCommand } from './commands/order-commands.ts';
-import {
-  jobMasterCommand,
-  resourceManagerCommand,
-  taskExecutorCommand,
-} from './commands/process-commands.ts';
-import { statusCommand } from './commands/status-command.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import { readVersion } from './version.ts';
+
+interface CommandEntry {
+  readonly name: string;
+  readonly group: 'Run:' | 'Ask:' | 'Order:';
+  /** Loads the command with all that it uses: a process pays at its start for its own command, and for nothing later. */
+  readonly load: (context: CommandContext) => Promise<Command>;
+}
+
+/** In the order of the help. */
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'dev',
+    group: 'Run:',
+    load: async (context) => (await import('./commands/dev-command.ts')).devCommand(context),
+  },
+  {
+    name: 'resource-manager',
+    group: 'Run:',
+    load: async (context) =>
+      (await import('./commands/resource-manager-command.ts')).resourceManagerCommand(context),
+  },
+  {
+    name: 'task-executor',
+    group: 'Run:',
+    load: async (context) =>
+      (await import('./commands/task-executor-command.ts')).taskExecutorCommand(context),
+  },
+  {
+    name: 'job-master',
+    group: 'Run:',
+    load: async (context) => (await import('./commands/job-master-command.ts')).jobMasterCommand(context),
+  },
+  {
+    name: 'status',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/status-command.ts')).statusCommand(context),
+  },
+  {
+    name: 'leader',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/leader-command.ts')).leaderCommand(context),
+  },
+  {
+    name: 'slots',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/listing-commands.ts')).slotsCommand(context),
+  },
+  {
+    name: 'history',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/listing-commands.ts')).historyCommand(context),
+  },
+  {
+    name: 'explain',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/explain-command.ts')).explainCommand(context),
+  },
+  {
+    name: 'doctor',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/doctor-command.ts')).doctorCommand(context),
+  },
+  {
+    name: 'audit',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/audit-command.ts')).auditCommand(context),
+  },
+  {
+    name: 'drill',
+    group: 'Ask:',
+    load: async (context) => (await import('./commands/drill-command.ts')).drillCommand(context),
+  },
+  {
+    name: 'drain',
+    group: 'Order:',
+    load: async (context) => (await import('./commands/order-commands.ts')).drainCommand(context, 'drain'),
+  },
+  {
+    name: 'undrain',
+    group: 'Order:',
+    load: async (context) => (await import('./commands/order-commands.ts')).drainCommand(context, 'undrain'),
+  },
+  {
+    name: 'forget',
+    group: 'Order:',
+    load: async (context) => (await import('./commands/order-commands.ts')).forgetCommand(context),
+  },
+  {
+    name: 'step-down',
+    group: 'Order:',
+    load: async (context) => (await import('./commands/order-commands.ts')).stepDownCommand(context),
+  },
+  {
+    name: 'new-generation',
+    group: 'Order:',
+    load: async (context) =>
+      (await import('./commands/new-generation-command.ts')).newGenerationCommand(context),
+  },
+];
+
+/** A command line that names its command needs no other one; help, and a word that is none, need them all. */
+function neededFor([word]: readonly string[]): readonly CommandEntry[] {
+  const named = COMMANDS.filter(({ name }) => name === word);
+  return named.length > 0 ? named : COMMANDS;
+}
 
 /** Runs one command line (without the program's name) and resolves to its exit code; never rejects. */
 export async function runProgram(argv: readonly string[], context: CommandContext): Promise<number> {
   try {
-    await buildProgram(context).parseAsync([...argv], { from: 'user' });
+    const program = await buildProgram(context, neededFor(argv));
+    await program.parseAsync([...argv], { from: 'user' });
     return EXIT_CODES.done;
   } catch (error) {
     // Commander has said already what is wrong with a command line.
@@ -36,8 +127,11 @@ function sentenceOf(error: unknown): string {
   return code === 'INVALID' || code === 'INTERNAL' ? detail : `${detail} (${code})`;
 }
 
-/** The whole command line. */
-export function buildProgram(context: CommandContext): Command {
+/** The command line with these commands; with all of them when none are named. */
+export async function buildProgram(
+  context: CommandContext,
+  entries: readonly CommandEntry[] = COMMANDS,
+): Promise<Command> {
   const program = new Command('quartermaster')
     .description('A high-availability resource manager: one elected leader, fenced slots, backed by etcd')
     .version(readVersion(), '-V, --version', 'show the version')
@@ -54,34 +148,7 @@ Settings come from flags, then QUARTERMASTER_… variables, then --config FILE.
 Exit codes: 0 done, 1 failed, 2 no leader or not reachable,
 3 a guarantee is violated, 64 wrong usage.`,
     );
-  const groups: Readonly<Record<string, readonly Command[]>> = {
-    'Run:': [
-      devCommand(context),
-      resourceManagerCommand(context),
-      taskExecutorCommand(context),
-      jobMasterCommand(context),
-    ],
-    'Ask:': [
-      statusCommand(context),
-      leaderCommand(context),
-      slotsCommand(context),
-      historyCommand(context),
-      explainCommand(context),
-      doctorCommand(context),
-      auditCommand(context),
-      drillCommand(context),
-    ],
-    'Order:': [
-      drainCommand(context, 'drain'),
-      drainCommand(context, 'undrain'),
-      forgetCommand(context),
-      stepDownCommand(context),
-      newGenerationCommand(context),
-    ],
-  };
-  for (const [heading, commands] of Object.entries(groups)) {
-    for (const command of commands) program.addCommand(command.helpGroup(heading));
-  }
+  for (const { group, load } of entries) program.addCommand((await load(context)).helpGroup(group));
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()

@@ -4,9 +4,6 @@ import type { LogFields, Logger, LogLevel } from './logger.ts';
 /** One JSON object per line, or text for people. */
 export type LogFormat = 'json' | 'text';
 
-/** Each level, from the most talkative to the most severe. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
-
 export interface WinstonLoggerOptions {
   /** Where lines go; never closed by the logger. */
   readonly stream: NodeJS.WritableStream;

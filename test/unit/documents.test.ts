@@ -44,7 +44,7 @@ function anchorsOf(path: string): string[] {
   );
 }
 
-const commands = buildProgram({ print: () => {}, warn: () => {} } as unknown as CommandContext).commands;
+const { commands } = await buildProgram({ print: () => {}, warn: () => {} } as unknown as CommandContext);
 
 describe('the documents', () => {
   for (const path of DOCUMENTS) {

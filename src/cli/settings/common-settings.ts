@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LOG_LEVELS } from '../../runtime/winston-logger.ts';
+import { LOG_LEVELS } from '../../runtime/logger.ts';
 import type { Setting } from './setting.ts';
 import {
   amount,
