@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 
 /** Whether this user can make network namespaces here; tries it. */
 export function canMakeNamespaces(): boolean {
@@ -15,15 +16,23 @@ export function deadPid(): number {
 
 /** Names of the namespaces and links that the drill of this process has made and not removed. */
 export function madeBy(pid: number): string[] {
-  const run = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
-  const links = JSON.parse(run('-j', 'link', 'show')) as { readonly ifname: string }[];
-  const namespaces = run('netns', 'list')
-    .split('\n')
-    .map((line) => line.split(' ')[0] ?? '');
+  const shown = execFileSync('ip', ['-j', 'link', 'show'], { encoding: 'utf8' });
+  const links = JSON.parse(shown) as { readonly ifname: string }[];
   return [
-    ...namespaces.filter((name) => name.startsWith(`quartermaster-${pid}-`)),
+    ...namespaces().filter((name) => name.startsWith(`quartermaster-${pid}-`)),
     ...links.map(({ ifname }) => ifname).filter((name) => name === `qm${pid}`),
   ];
+}
+
+/** `ip netns list` complains of a namespace that is just being made or removed: it opens each of them. */
+function namespaces(): string[] {
+  try {
+    return readdirSync('/var/run/netns');
+  } catch (error) {
+    // There has never been one.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** Makes what a drill of that process would leave behind if it were killed. */
