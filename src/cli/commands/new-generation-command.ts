@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { QuartermasterError } from '../../core/problem.ts';
-import { generationPlanAnswer, leaderAnswer } from '../../http/answers.ts';
+import { generationPlanAnswer } from '../../http/answers.ts';
+import { awaitLeader } from '../client/await-leader.ts';
 import { ClusterClient } from '../client/cluster-client.ts';
-import type { Leader } from '../client/leader-watch.ts';
 import type { CommandContext } from '../command-context.ts';
-import { pause } from '../pause.ts';
 import type { ClientValues } from '../settings/client-settings.ts';
 import { defineClientCommand } from './client-command.ts';
 import { describeLeader } from './leader-command.ts';
@@ -13,7 +12,6 @@ import { describeLeader } from './leader-command.ts';
 type Plan = z.output<typeof generationPlanAnswer>;
 
 const MOST_ATTEMPTS = 3;
-const POLL_MS = 20;
 
 /** `quartermaster new-generation`. */
 export function newGenerationCommand(context: CommandContext): Command {
@@ -41,7 +39,12 @@ export function newGenerationCommand(context: CommandContext): Command {
       try {
         await declare(client, generation);
         const { present } = await client.read('/v1/new-generation', generationPlanAnswer);
-        const leader = await leaderOf(context, client, generation, values.timeoutMs);
+        const leader = await awaitLeader(
+          context,
+          client,
+          values.timeoutMs,
+          (found) => found.generation >= generation,
+        );
         show({ identity: present, leader, done: true }, () => {
           const told = `Generation ${present?.generation} of cluster ${present?.clusterId} stands in etcd.`;
           return `${told}\n${leader === null ? 'Nobody leads yet.' : describeLeader(leader)}`;
@@ -102,24 +105,6 @@ async function declare(client: ClusterClient, generation: number): Promise<void>
       if (!unknown || attempt >= MOST_ATTEMPTS) throw error;
     }
   }
-}
-
-/** The leader of that generation; null when there is none in time. */
-async function leaderOf(
-  context: CommandContext,
-  client: ClusterClient,
-  generation: number,
-  timeoutMs: number,
-): Promise<Leader | null> {
-  const { clock } = context;
-  const endMs = clock.monotonicMs() + timeoutMs;
-  const signal = context.interruption();
-  while (clock.monotonicMs() < endMs && !signal.aborted) {
-    const leader = await client.read('/v1/leader', leaderAnswer).catch(() => null);
-    if (leader !== null && leader.generation >= generation) return leader;
-    await pause(clock, POLL_MS, signal);
-  }
-  return null;
 }
 
 function describePlan({

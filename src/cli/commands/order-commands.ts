@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { QuartermasterError } from '../../core/problem.ts';
 import { leaderAnswer } from '../../http/answers.ts';
+import { awaitLeader } from '../client/await-leader.ts';
 import type { ClusterClient } from '../client/cluster-client.ts';
-import type { Leader } from '../client/leader-watch.ts';
 import type { CommandContext } from '../command-context.ts';
-import { pause } from '../pause.ts';
 import { processName } from '../settings/value-schemas.ts';
 import { defineClientCommand } from './client-command.ts';
 import { describeLeader } from './leader-command.ts';
@@ -76,8 +75,6 @@ async function forget(client: ClusterClient, id: string, kind: unknown): Promise
   throw new QuartermasterError({ code: unknown.code, detail });
 }
 
-const POLL_MS = 20;
-
 /** `quartermaster step-down`. */
 export function stepDownCommand(context: CommandContext): Command {
   return defineClientCommand(context, {
@@ -96,7 +93,12 @@ export function stepDownCommand(context: CommandContext): Command {
         ...(to === undefined ? {} : { to }),
         ...(reason === undefined ? {} : { reason }),
       });
-      const after = await nextLeader(context, client, before, values.timeoutMs);
+      const after = await awaitLeader(
+        context,
+        client,
+        values.timeoutMs,
+        ({ leaderSessionId }) => leaderSessionId !== before.leaderSessionId,
+      );
       show({ before, after }, () =>
         after === null
           ? `${before.resourceManagerId} has stepped down; nobody leads yet.`
@@ -104,22 +106,4 @@ export function stepDownCommand(context: CommandContext): Command {
       );
     },
   });
-}
-
-/** The leader after that one; null when there is none in time. */
-async function nextLeader(
-  context: CommandContext,
-  client: ClusterClient,
-  before: Leader,
-  timeoutMs: number,
-): Promise<Leader | null> {
-  const { clock } = context;
-  const endMs = clock.monotonicMs() + timeoutMs;
-  const signal = context.interruption();
-  while (clock.monotonicMs() < endMs && !signal.aborted) {
-    const leader = await client.read('/v1/leader', leaderAnswer).catch(() => null);
-    if (leader !== null && leader.leaderSessionId !== before.leaderSessionId) return leader;
-    await pause(clock, POLL_MS, signal);
-  }
-  return null;
 }
