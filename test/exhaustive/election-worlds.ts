@@ -1,5 +1,5 @@
 import type { ElectionBounds } from './election-world.ts';
-import type { Patch } from './explicit-copy.ts';
+import type { PlantedFault, WorldOfBounds } from './world-of-bounds.ts';
 
 /** Two candidates, of which the first leads; nothing goes wrong. */
 const CALM: ElectionBounds = {
@@ -20,18 +20,12 @@ export function electionBounds(changes: Partial<ElectionBounds>): ElectionBounds
   return { ...CALM, ...changes };
 }
 
-/** A world of the election model, and what it is about. */
-export interface ElectionWorldOfBounds {
-  readonly name: string;
-  readonly bounds: ElectionBounds;
-}
-
-function world(name: string, changes: Partial<ElectionBounds>): ElectionWorldOfBounds {
+function world(name: string, changes: Partial<ElectionBounds>): WorldOfBounds<ElectionBounds> {
   return { name, bounds: electionBounds(changes) };
 }
 
 /** Explored whenever the tests run. */
-export const SMALL_ELECTION_WORLDS: readonly ElectionWorldOfBounds[] = [
+export const SMALL_ELECTION_WORLDS: readonly WorldOfBounds<ElectionBounds>[] = [
   world('start of two', { from: 'nothing', timeSteps: 1 }),
   world('crash', { crashes: 1, writes: 1, timeSteps: 4 }),
   world('pause', { pauses: 1, timeSteps: 8 }),
@@ -46,7 +40,7 @@ export const SMALL_ELECTION_WORLDS: readonly ElectionWorldOfBounds[] = [
 ];
 
 /** Explored by `make exhaustive` only. */
-export const LARGE_ELECTION_WORLDS: readonly ElectionWorldOfBounds[] = [
+export const LARGE_ELECTION_WORLDS: readonly WorldOfBounds<ElectionBounds>[] = [
   world('start of two, a crash, a transaction held back', {
     from: 'nothing',
     crashes: 1,
@@ -66,16 +60,7 @@ export const LARGE_ELECTION_WORLDS: readonly ElectionWorldOfBounds[] = [
   world('three candidates, a pause', { candidates: 3, pauses: 1, timeSteps: 8 }),
 ];
 
-/** A fault planted in a copy, and the world in which it is found. */
-export interface ElectionMutant {
-  readonly name: string;
-  readonly patch: Patch;
-  readonly world: Partial<ElectionBounds>;
-  /** How the finding begins. */
-  readonly finding: string;
-}
-
-export const ELECTION_MUTANTS: readonly ElectionMutant[] = [
+export const ELECTION_MUTANTS: readonly PlantedFault<ElectionBounds>[] = [
   {
     name: 'the challenge is not compared in the deposition',
     patch: {

@@ -1,5 +1,5 @@
-import type { Patch } from './explicit-copy.ts';
 import type { SlotBounds } from './slot-world.ts';
+import type { PlantedFault, WorldOfBounds } from './world-of-bounds.ts';
 
 /** One slot, two job masters that want it, one change of leader; nothing goes wrong. */
 const CALM: SlotBounds = {
@@ -19,18 +19,12 @@ const CALM: SlotBounds = {
   order: 'sent',
 };
 
-/** A world of the slot model, and what it is about. */
-export interface SlotWorldOfBounds {
-  readonly name: string;
-  readonly bounds: SlotBounds;
-}
-
-function world(name: string, changes: Partial<SlotBounds>): SlotWorldOfBounds {
+function world(name: string, changes: Partial<SlotBounds>): WorldOfBounds<SlotBounds> {
   return { name, bounds: { ...CALM, ...changes } };
 }
 
 /** Explored whenever the tests run. */
-export const SMALL_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
+export const SMALL_SLOT_WORLDS: readonly WorldOfBounds<SlotBounds>[] = [
   world('any order', { changes: 0, order: 'any' }),
   world('any order, change of leader', { wanted: [1], order: 'any' }),
   world('delayed messages', { delays: 1, timeSteps: 2 }),
@@ -38,7 +32,7 @@ export const SMALL_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
 ];
 
 /** Explored by `make exhaustive` only. */
-export const LARGE_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
+export const LARGE_SLOT_WORLDS: readonly WorldOfBounds<SlotBounds>[] = [
   world('any order, a message lost', { changes: 0, losses: 1, order: 'any' }),
   world('two job masters, any order, change of leader', { order: 'any', timeSteps: 0 }),
   world('delayed messages, longer', { delays: 1, timeSteps: 7 }),
@@ -61,16 +55,7 @@ export const LARGE_SLOT_WORLDS: readonly SlotWorldOfBounds[] = [
   world('pause, cut, and a change of leader', { pauses: 1, cuts: 1, timeSteps: 3 }),
 ];
 
-/** A fault planted in a copy, and the world in which it is found. */
-export interface SlotMutant {
-  readonly name: string;
-  readonly patch: Patch;
-  readonly world: Partial<SlotBounds>;
-  /** How the finding begins. */
-  readonly finding: string;
-}
-
-export const SLOT_MUTANTS: readonly SlotMutant[] = [
+export const SLOT_MUTANTS: readonly PlantedFault<SlotBounds>[] = [
   {
     name: 'a task executor does not compare the token of a command',
     patch: {

@@ -49,6 +49,25 @@ async function withoutSlots() {
   return { bench, workerProvider, token, jobMaster };
 }
 
+/** The same, and a worker has been started for the job's request. */
+async function withStartedWorker() {
+  const made = await withoutSlots();
+  await made.jobMaster.requestSlots(made.token, ['a-1']);
+  await made.bench.clock.until(() => made.workerProvider.started.length > 0);
+  const [started] = made.workerProvider.started;
+  if (started === undefined) throw new Error('no worker was started');
+  return { ...made, started };
+}
+
+/** The same, and the worker is there and grants what it is asked for; it has not registered yet. */
+async function withWorker() {
+  const made = await withStartedWorker();
+  const worker = await made.bench.taskExecutor(made.started.resourceId);
+  worker.provider = 'process';
+  worker.grants();
+  return { ...made, worker };
+}
+
 describe('workers on demand', () => {
   it('are recorded by a guarded write before they are started, for the profile that was asked for', async () => {
     const { bench, workerProvider, token, jobMaster } = await withoutSlots();
@@ -100,13 +119,7 @@ describe('workers on demand', () => {
   });
 
   it('serve the request once they have registered, and know of no process before them', async () => {
-    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => workerProvider.started.length > 0);
-    const name = workerProvider.started[0]?.resourceId ?? '';
-    const worker = await bench.taskExecutor(name);
-    worker.provider = 'process';
-    worker.grants();
+    const { bench, workerProvider, token, jobMaster, worker } = await withWorker();
     expect(await worker.register(token)).to.deep.equal({ knownBefore: false });
     await bench.clock.until(() => jobMaster.worker.heard('notifySlotsAllocated').length > 0);
     await bench.clock.advance(4_000);
@@ -114,12 +127,7 @@ describe('workers on demand', () => {
   });
 
   it('are left alone once they have registered, however long they work', async () => {
-    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => workerProvider.started.length > 0);
-    const worker = await bench.taskExecutor(workerProvider.started[0]?.resourceId ?? '');
-    worker.provider = 'process';
-    worker.grants();
+    const { bench, workerProvider, token, worker } = await withWorker();
     await worker.register(token);
     await bench.clock.advance(12_000);
     expect(workerProvider.stopped).to.deep.equal([]);
@@ -127,13 +135,10 @@ describe('workers on demand', () => {
   });
 
   it('are given up when they do not register in time: the record goes, and another one is started', async () => {
-    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => workerProvider.started.length > 0);
-    const [first] = workerProvider.started;
+    const { bench, workerProvider, started: first } = await withStartedWorker();
     await bench.clock.until(() => workerProvider.started.length > 1);
-    expect(workerProvider.stopped).to.deep.equal([first?.resourceId]);
-    expect(bench.taskExecutorRecord(first?.resourceId ?? '')).to.equal(null);
+    expect(workerProvider.stopped).to.deep.equal([first.resourceId]);
+    expect(bench.taskExecutorRecord(first.resourceId)).to.equal(null);
   });
 
   it('are tried again when their process ends at once or cannot be started', async () => {
@@ -151,12 +156,7 @@ describe('workers on demand', () => {
   });
 
   it('are stopped by a command when idle, also those that a former leader has started', async () => {
-    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => workerProvider.started.length > 0);
-    const worker = await bench.taskExecutor(workerProvider.started[0]?.resourceId ?? '');
-    worker.provider = 'process';
-    worker.grants();
+    const { bench, token, jobMaster, worker } = await withWorker();
     await worker.register(token);
     await bench.clock.until(() => jobMaster.worker.heard('notifySlotsAllocated').length > 0);
 
@@ -174,12 +174,7 @@ describe('workers on demand', () => {
   });
 
   it('are left alone by a new term that has not heard of them yet, when they had registered before', async () => {
-    const { bench, workerProvider, token, jobMaster } = await withoutSlots();
-    await jobMaster.requestSlots(token, ['a-1']);
-    await bench.clock.until(() => workerProvider.started.length > 0);
-    const worker = await bench.taskExecutor(workerProvider.started[0]?.resourceId ?? '');
-    worker.provider = 'process';
-    worker.grants();
+    const { bench, workerProvider, token, worker } = await withWorker();
     await worker.register(token);
     bench.election.revoke();
     bench.election.lead();
