@@ -4,9 +4,9 @@ import type {
   ElectionEffect,
   ElectionEvent,
   Ending,
-  Identity,
   KeepAliveOutcome,
 } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
 import { askerReaches, challengeHead, challengeStands } from './challenge.ts';
 import { confirmTerm } from './confirm-term.ts';

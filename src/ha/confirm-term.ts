@@ -1,4 +1,5 @@
-import type { ConfirmOutcome, Deposition, Identity } from '../core/election/election-events.ts';
+import type { ConfirmOutcome, Deposition } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import { sameToken } from '../core/fencing-token.ts';
 import type { KeyValue, TransactionResult } from './coordination-store.ts';
 import {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { CandidateValue, Identity } from '../core/election/election-events.ts';
+import type { CandidateValue } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import {
   bootNonce,
   clusterId,

@@ -1,4 +1,5 @@
-import type { Identity, LineEntry, Observation } from '../core/election/election-events.ts';
+import type { LineEntry, Observation } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { ElectionState } from './election-observer.ts';
 import { parseCandidate, parseIdentity, parseLeaderRecord } from './election-records.ts';
 import type { Candidate, ElectionView, LeaderRecord } from './leader-election.ts';

@@ -1,4 +1,5 @@
-import type { Ending, HandOver, Identity } from '../core/election/election-events.ts';
+import type { Ending, HandOver } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { FencingToken } from '../core/fencing-token.ts';
 import type { Compare, KeyValue, Operation, OperationResult, Transaction } from './coordination-store.ts';
 import { formatHistoryRow, formatIdentity, formatLeaderRecord, type HistoryRow } from './election-records.ts';

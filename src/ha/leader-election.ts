@@ -1,4 +1,4 @@
-import type { Identity } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { FencingToken } from '../core/fencing-token.ts';

@@ -1,4 +1,4 @@
-import type { Identity } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { WitnessSummary } from '../core/election/worker-witnesses.ts';
 import type { ClusterId, ResourceManagerId } from '../core/ids.ts';
 import { MOST_GENERATION } from '../core/messages/primitives.ts';

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import type { ElectionEffect, ElectionEvent, Identity } from '../core/election/election-events.ts';
+import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
 import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';

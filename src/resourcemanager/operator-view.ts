@@ -7,7 +7,7 @@ import type {
   ResourceId,
   ResourceManagerId,
 } from '../core/ids.ts';
-import type { Identity } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { GenerationPlan } from '../ha/leader-election.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
 import type { SlotCounts, SlotState } from '../core/slotmanager/slot-manager-events.ts';

@@ -1,7 +1,7 @@
 import type { JobId, ResourceId, ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type { SlotManager } from '../core/slotmanager/slot-manager-events.ts';
-import type { Identity } from '../core/election/election-events.ts';
+import type { Identity } from '../core/election/identity.ts';
 import type { GenerationPlan, LeaderElectionService } from '../ha/leader-election.ts';
 import type { EventLog } from './event-log.ts';
 import type { LeaderWatch } from './leader-watch.ts';

@@ -1,4 +1,5 @@
-import type { Deposition, ElectionEffect, Identity } from '../../src/core/election/election-events.ts';
+import type { Deposition, ElectionEffect } from '../../src/core/election/election-events.ts';
+import type { Identity } from '../../src/core/election/identity.ts';
 import type { FencingToken } from '../../src/core/fencing-token.ts';
 import type { Transaction, TransactionResult } from '../../src/ha/coordination-store.ts';
 import type { DeposedKeys } from '../../src/ha/election-transactions.ts';

@@ -2,10 +2,10 @@ import type {
   CheckOutcome,
   ElectionEffect,
   ElectionEvent,
-  Identity,
   LineEntry,
   Observation,
 } from '../../src/core/election/election-events.ts';
+import type { Identity } from '../../src/core/election/identity.ts';
 import { ElectionMachine } from '../../src/core/election/election-machine.ts';
 import type { Instant } from '../../src/core/election/leadership-clock.ts';
 import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';

@@ -1,4 +1,4 @@
-import type { Identity } from '../../src/core/election/election-events.ts';
+import type { Identity } from '../../src/core/election/identity.ts';
 import type { PeerSighting } from '../../src/core/election/peer-sighting.ts';
 import type { WorkerKnowledge } from '../../src/core/election/worker-witnesses.ts';
 import type { FencingToken } from '../../src/core/fencing-token.ts';

@@ -1,4 +1,4 @@
-import type { Identity } from '../../src/core/election/election-events.ts';
+import type { Identity } from '../../src/core/election/identity.ts';
 import type {
   AllocationId,
   ClusterId,

@@ -6,9 +6,9 @@ import type {
   ElectionEffect,
   ElectionEvent,
   EndCause,
-  Identity,
   Observation,
 } from './election-events.ts';
+import type { Identity } from './identity.ts';
 import { KeepAliveSchedule } from './keepalive-schedule.ts';
 import { whyOutreached } from './leadership-checks.ts';
 import { type Instant, LEASE_SHARE } from './leadership-clock.ts';

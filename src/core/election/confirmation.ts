@@ -1,5 +1,6 @@
 import type { FencingToken } from '../fencing-token.ts';
-import type { ConfirmOutcome, Deposition, ElectionEffect, EndCause, Identity } from './election-events.ts';
+import type { ConfirmOutcome, Deposition, ElectionEffect, EndCause } from './election-events.ts';
+import type { Identity } from './identity.ts';
 import type { Succession } from './succession.ts';
 
 export interface ConfirmationSettings {

@@ -1,6 +1,7 @@
 import type { FencingToken } from '../fencing-token.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../ids.ts';
 import type { ProblemCode } from '../problem.ts';
+import type { Identity } from './identity.ts';
 import type { Instant } from './leadership-clock.ts';
 import type { PeerSighting } from './peer-sighting.ts';
 import type { WorkerKnowledge } from './worker-witnesses.ts';
@@ -23,12 +24,6 @@ export interface LineEntry {
   readonly createRevision: bigint;
   /** Null for a foreign key: its value is no candidate's. */
   readonly candidate: CandidateValue | null;
-}
-
-/** What tells one cluster from another and one wipe of etcd from the next. */
-export interface Identity {
-  readonly clusterId: ClusterId;
-  readonly generation: number;
 }
 
 /** The line as it stood at `revision`, lowest create revision first, and the identity beside it. */

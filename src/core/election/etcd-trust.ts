@@ -1,4 +1,5 @@
-import type { Identity, Observation } from './election-events.ts';
+import type { Observation } from './election-events.ts';
+import type { Identity } from './identity.ts';
 import { IdentityMemory } from './identity-memory.ts';
 import { type EtcdFacts, type WitnessSummary, WorkerWitnesses } from './worker-witnesses.ts';
 

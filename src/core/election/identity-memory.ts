@@ -1,4 +1,4 @@
-import type { Identity } from './election-events.ts';
+import type { Identity } from './identity.ts';
 
 /**
  * `agrees`: the one that is remembered. `unknown`: none was ever seen, and none is there. `renewed`: an operator

@@ -1,6 +1,6 @@
 import { formatToken, type FencingToken } from '../fencing-token.ts';
 import type { ClusterId } from '../ids.ts';
-import type { Identity } from './election-events.ts';
+import type { Identity } from './identity.ts';
 
 /** What a task executor or job master says that it knows; null for what it was never told. */
 export interface WorkerKnowledge {
