@@ -37,10 +37,14 @@ export function writeContextFile(environment: Environment, context: Context): { 
 
 /**
  * The cluster that a `dev` of this user keeps running, as settings; null when there is none. Throws `INVALID`
- * when there are several and `cluster` does not choose one, and when there are some but not that one. Files of
+ * when there are several and `cluster` does not choose one, and when there are some but not that one; `locator` is the flag to be named then. Files of
  * processes that are gone are removed.
  */
-export function readContextFile(environment: Environment, cluster: string | null): SettingsFile | null {
+export function readContextFile(
+  environment: Environment,
+  cluster: string | null,
+  locator: '--resource-managers' | '--etcd',
+): SettingsFile | null {
   const folder = contextFolder(environment);
   const running = list(folder).map(({ path, context }) => ({ path, ...context }));
   const found = running.filter((each) => cluster === null || each.cluster === cluster);
@@ -48,12 +52,12 @@ export function readContextFile(environment: Environment, cluster: string | null
   if (first === undefined) {
     if (running.length === 0) return null;
     const names = [...new Set(running.map((each) => each.cluster))].join(', ');
-    const detail = `No cluster ${cluster} runs here, only ${names}. Elsewhere it takes --resource-managers.`;
+    const detail = `No cluster ${cluster} runs here, only ${names}. Elsewhere it takes ${locator}.`;
     throw new QuartermasterError({ code: 'INVALID', detail });
   }
   if (second !== undefined) {
     const names = found.map((each) => `${each.cluster} (process ${each.pid})`).join(', ');
-    const flags = cluster === null ? '--cluster or --resource-managers' : '--resource-managers';
+    const flags = cluster === null ? `--cluster or ${locator}` : locator;
     throw new QuartermasterError({
       code: 'INVALID',
       detail: `Several clusters run here: ${names}. Say which with ${flags}.`,

@@ -21,16 +21,18 @@ export function auditCommand(context: CommandContext): Command {
     name: 'audit',
     summary: 'Judges by what etcd and journals say whether the guarantees were kept',
     examples: [
-      'audit --etcd http://127.0.0.1:2379 --cluster dev',
-      'audit --cluster default --journals /var/log/quartermaster/journals',
-      'audit --cluster dev --json | jq .violations',
+      'audit',
+      'audit --etcd http://10.0.0.1:2379 --cluster production',
+      'audit --journals /var/log/quartermaster/journals',
+      'audit --json | jq .violations',
     ],
     notes:
-      'Reads only. Judges every write that etcd has not compacted by what stood before it: was\n' +
+      'Reads only; beside a running `dev` it judges that. Judges every write that etcd has not compacted by what stood before it: was\n' +
       'it made by a confirmed leader whose key stood. With --journals also: had no slot two\n' +
       'users, and did no token fall. Says what compaction has put beyond judgement.\n' +
       'Ends with 3 when a guarantee was violated, and names each violation.',
     settings: AUDIT_SETTINGS,
+    findsDev: true,
     check: (values) => refuse(etcdProblems(values)),
     options: (command) => command.option('--json', 'print the verdict as one line of JSON'),
     run: ({ values, options }) => runAudit(context, values, options['json'] === true),

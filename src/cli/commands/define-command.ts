@@ -11,6 +11,8 @@ export interface CommandDefinition<S extends Settings> {
   /** Command lines without the program's name, for the help. */
   readonly examples: readonly string[];
   readonly settings: S;
+  /** Whether a running `dev` may say where the cluster is; those that ask resource managers let it, others do not. */
+  readonly findsDev?: boolean;
   /** Further text under the examples. */
   readonly notes?: string;
   /** Throws `INVALID` for values that do not go together. */
@@ -42,7 +44,7 @@ export function defineCommand<S extends Settings>(
     const values = readSettings(command, settings, {
       environment: context.environment,
       knownNames: ALL_SETTING_NAMES,
-      context: 'resourceManagers' in settings,
+      context: definition.findsDev ?? 'resourceManagers' in settings,
     });
     definition.check?.(values);
     const options = command.opts<Record<string, unknown>>();

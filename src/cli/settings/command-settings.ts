@@ -62,6 +62,7 @@ export function readSettings<S extends Settings>(
     const context = readContextFile(
       environment,
       typeof cluster === 'string' && cluster !== '' ? cluster : null,
+      settings['resourceManagers'] === undefined ? '--etcd' : '--resource-managers',
     );
     if (context !== null) files.push(context);
   }

@@ -66,7 +66,7 @@ describe(`files with hostile content (seed ${seed})`, function () {
     mkdirSync(contexts, { recursive: true });
     holds([{ pid: process.pid, cluster: 'dev', resourceManagers: ['h:1'], etcd: ['http://h:1'] }], (text) => {
       writeFileSync(join(contexts, 'dev-1.json'), text);
-      read(() => readContextFile({ XDG_STATE_HOME: folder }, null));
+      read(() => readContextFile({ XDG_STATE_HOME: folder }, null, '--etcd'));
     });
   });
 

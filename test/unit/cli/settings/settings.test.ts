@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { QuartermasterError } from '../../../../src/core/problem.ts';
 import { DEFAULT_TIMING } from '../../../../src/core/timing.ts';
 import { writeContextFile } from '../../../../src/cli/context-file.ts';
+import { AUDIT_SETTINGS } from '../../../../src/cli/settings/audit-settings.ts';
 import { DOCTOR_SETTINGS } from '../../../../src/cli/settings/doctor-settings.ts';
 import {
   addSettings,
@@ -46,13 +47,14 @@ function read<S extends Settings>(
   settings: S,
   argv: string[],
   environment: Environment = {},
+  findsDev = 'resourceManagers' in settings,
 ): SettingValues<S> {
   const command = addSettings(new Command(), settings).exitOverride();
   command.parse(argv, { from: 'user' });
   return readSettings(command, settings, {
     environment: { XDG_STATE_HOME: folder, ...environment },
     knownNames: new Set(Object.keys(EVERYTHING)),
-    context: 'resourceManagers' in settings,
+    context: findsDev,
   });
 }
 
@@ -222,6 +224,18 @@ describe('the settings', () => {
     expect(elsewhere.etcd).to.deep.equal(['http://e:2379']);
     expect(elsewhere.resourceManagers).to.equal(undefined);
     expect(elsewhere.cluster).to.equal('default');
+  });
+
+  it('take the etcd of a running dev for an audit that is not told any, and name its flag when that is another cluster', () => {
+    const etcd = ['http://127.0.0.1:1235'];
+    const context = { pid: process.pid, cluster: 'mine', resourceManagers: ['127.0.0.1:1234'], etcd };
+    writeContextFile({ XDG_STATE_HOME: folder }, context);
+    const audit = (...argv: string[]) => read(AUDIT_SETTINGS, argv, {}, true);
+    expect(audit()).to.deep.include({ cluster: 'mine', etcd });
+    expect(audit('--etcd', 'http://e:2379')).to.deep.include({ cluster: 'default', etcd: ['http://e:2379'] });
+    expect(refusal(() => audit('--cluster', 'other'))).to.equal(
+      'No cluster other runs here, only mine. Elsewhere it takes --etcd.',
+    );
   });
 
   it('ignore what a dev has left behind that is gone, and ask which one when there are two', () => {
