@@ -295,9 +295,10 @@ export class JobMasterEndpoint {
         onRequestsUnknown: (allocationIds) => this.#feed({ type: 'requestsUnknown', allocationIds }),
         onSuperseded: (problem) => this.#finish(problem),
         onRefused: (problem) => this.#listener.onRefused(problem),
-        allocations: () => ({
+        state: () => ({
           unfinished: this.#pool.unfinished(),
           held: this.#pool.held().map((grant) => grant.allocationId),
+          unreachable: this.#pool.unreachable(),
         }),
       },
     });

@@ -34,8 +34,8 @@ export interface LeaderRegistrationListener {
   onSuperseded(problem: Problem): void;
   /** A leader does not take this job master, and will not when asked again. It is asked again nevertheless. */
   onRefused(problem: Problem): void;
-  /** The ids that travel with a heartbeat. */
-  allocations(): { readonly unfinished: readonly AllocationId[]; readonly held: readonly AllocationId[] };
+  /** What travels with a heartbeat. */
+  state(): Pick<RequestBody<'heartbeatJobMaster'>, 'unfinished' | 'held' | 'unreachable'>;
 }
 
 export interface LeaderRegistrationOptions {
@@ -350,7 +350,7 @@ export class LeaderRegistration {
     this.#heartbeat = environment.clock.schedule(heartbeatIntervalMs, () =>
       post(() => {
         if (this.#closed || this.#registration !== registration) return;
-        const body = { ...this.#own(registration.token), ...listener.allocations() };
+        const body = { ...this.#own(registration.token), ...listener.state() };
         registration.link.channel.request('heartbeatJobMaster', body, heartbeatTimeoutMs, (outcome) =>
           post(() => {
             if (this.#closed || this.#registration !== registration) return;

@@ -13,7 +13,7 @@ export interface SlotOwner {
 export class Slot {
   readonly allocationId: AllocationId;
   readonly slotId: SlotId;
-  /** `host:port` of the task executor. */
+  /** `host:port` of the task executor when the slot came into hand; one that starts again elsewhere keeps the lease. */
   readonly address: string;
   /** Grows with each lease of this slot: the number with which to fence an outside system. */
   readonly grantNumber: number;

@@ -124,8 +124,10 @@ export class TermRequests {
         return this.#driver.handle({ type: 'slotRejected', jobId, jobMasterId, ...rejected });
       }
       case 'heartbeatJobMaster': {
-        const { unfinished, held } = request.body;
+        const { unfinished, held, unreachable } = request.body;
         this.#jobMasters.holds(jobId, held);
+        if (unreachable !== undefined && unreachable !== null && unreachable.length > 0)
+          this.#driver.handle({ type: 'taskExecutorsMissed', jobMasterId, missed: unreachable });
         return this.#driver.jobMasterHeartbeat(
           { jobId, jobMasterId, unfinished },
           { respond: (unknown) => request.respond({ unknown }), fail: request.fail },

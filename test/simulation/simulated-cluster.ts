@@ -49,6 +49,8 @@ export interface TaskExecutorVariant {
   readonly name?: string;
   /** Nothing is remembered over a restart. */
   readonly forgetful?: boolean;
+  /** Where it listens, if that is not named after its process. */
+  readonly address?: string;
 }
 
 /**
@@ -127,7 +129,8 @@ export class SimulatedCluster {
     variant: TaskExecutorVariant = {},
   ): Running<TaskExecutor> {
     const name = variant.name ?? id;
-    const { process, randomness, address } = this.#process(name);
+    const { process, randomness, address: usual } = this.#process(name);
+    const address = variant.address ?? usual;
     const disk = this.#stateStores.get(name) ?? new InMemoryStateStore(this.clock, 0.5);
     this.#stateStores.set(name, disk);
     const endpoint = new TaskExecutor({

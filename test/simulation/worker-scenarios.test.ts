@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { JobMaster } from '../../src/jobmaster/job-master.ts';
-import { SimulatedCluster, type Running } from './simulated-cluster.ts';
+import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
+import { SimulatedCluster, type Running, type TaskExecutorVariant } from './simulated-cluster.ts';
 import { SlotUsage } from './slot-usage.ts';
 
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
@@ -15,6 +16,17 @@ class Scenario {
     resourceManagers: RESOURCE_MANAGERS,
   });
   readonly #usage = new SlotUsage(this.cluster);
+  readonly #variant: TaskExecutorVariant;
+
+  constructor(variant: TaskExecutorVariant = { forgetful: true }) {
+    this.#variant = variant;
+  }
+
+  get leader(): Running<ResourceManager> {
+    const leader = this.cluster.leader();
+    if (leader === null) throw new Error('nobody leads');
+    return leader;
+  }
 
   async start(): Promise<void> {
     for (const id of RESOURCE_MANAGERS) this.cluster.startResourceManager(id);
@@ -25,7 +37,12 @@ class Scenario {
   }
 
   startTaskExecutor(name = 'te-1'): void {
-    this.cluster.startTaskExecutor('te-1', [SMALL], { forgetful: true, name });
+    this.cluster.startTaskExecutor('te-1', [SMALL], { ...this.#variant, name });
+  }
+
+  /** Its next process, with the same state, listens elsewhere. */
+  startTaskExecutorAt(address: string): void {
+    this.cluster.startTaskExecutor('te-1', [SMALL], { ...this.#variant, address });
   }
 
   job(name: string): JobMaster | null {
@@ -112,5 +129,57 @@ describe('two task executor processes with one id', () => {
     await s.pass(30_000);
     expect(s.cluster.fatal).to.have.length(1);
     expect(s.holds('second')).to.equal(true);
+  });
+});
+
+describe('a task executor with a state file that starts again at another address', () => {
+  async function holding(): Promise<{ s: Scenario; allocation: string | undefined }> {
+    const s = new Scenario({});
+    await s.start();
+    void s.job('first')?.requestSlots(1, SMALL);
+    await s.until(() => s.holds('first'));
+    // Just before the next renewal, which is when least of the lease is left.
+    await s.pass(0.9 * s.cluster.timing.slotRenewalMs);
+    return { s, allocation: s.job('first')?.slots[0]?.allocationId };
+  }
+
+  /** For several leases longer it is the same slot, renewed where it is now. */
+  async function goesOn(s: Scenario, allocation: string | undefined): Promise<void> {
+    await s.pass(4 * s.cluster.timing.slotLeaseMs);
+    expect(s.job('first')?.slots.map((slot) => slot.allocationId)).to.deep.equal([allocation]);
+    expect(s.holds('first')).to.equal(true);
+  }
+
+  it('keeps its claimed leases: their jobs are told where it is', async () => {
+    const { s, allocation } = await holding();
+    s.cluster.crash(s.taskExecutor);
+    s.startTaskExecutorAt('elsewhere:1');
+    await goesOn(s, allocation);
+  });
+
+  it('keeps them when the leader dies before it has told anybody', async () => {
+    const { s, allocation } = await holding();
+    const { leader } = s;
+    s.cluster.links.cut(leader.address, 'first:1');
+    s.cluster.crash(s.taskExecutor);
+    s.startTaskExecutorAt('elsewhere:1');
+    await s.pass(2_000);
+    s.cluster.crash(leader);
+    await goesOn(s, allocation);
+  });
+
+  it('keeps them when it comes back to another leader, to one that is busy, or twice', async () => {
+    const { s, allocation } = await holding();
+    s.cluster.crash(s.taskExecutor);
+    s.cluster.crash(s.leader);
+    s.startTaskExecutorAt('elsewhere:1');
+    await s.pass(3_000);
+    s.cluster.crash(s.taskExecutor);
+    const { leader } = s;
+    leader.process.stop();
+    s.startTaskExecutorAt('once-more:1');
+    await s.pass(300);
+    leader.process.resume();
+    await goesOn(s, allocation);
   });
 });

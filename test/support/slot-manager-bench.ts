@@ -101,14 +101,19 @@ export class SlotManagerBench {
   register(
     resourceId: string,
     slots: Status[],
-    more: { instanceId?: string; lastSeen?: CommandNumber | null; draining?: boolean } = {},
+    more: {
+      instanceId?: string;
+      address?: string;
+      lastSeen?: CommandNumber | null;
+      draining?: boolean;
+    } = {},
   ): void {
     const instanceId = (more.instanceId ?? resourceId) as InstanceId;
     this.send({
       type: 'taskExecutorRegistered',
       resourceId: resourceId as ResourceId,
       instanceId,
-      address: `${resourceId}:1`,
+      address: more.address ?? `${resourceId}:1`,
       provider: null,
       report: this.#report(instanceId, true, slots, more.lastSeen ?? null, more.draining ?? false),
     });

@@ -48,6 +48,8 @@ export function renewalAnswered(
     const lease = asked.get(allocationId);
     const allocation = state.allocations.get(allocationId);
     if (allocation?.phase.kind !== 'held' || leaseText(allocation.phase.grant) !== lease) continue;
+    // Asked for at another address meanwhile: the process that is there now has the last word.
+    if (peerId(allocation.phase.grant) !== peerName) continue;
     if (problem === null || ENDS_LEASE.has(problem.code)) asked.delete(allocationId);
     if (problem === null) renewed(state, allocation, allocation.phase, renewal.sentMs, durationMs, nowMs);
     else if (problem.code === 'SUPERSEDED') return superseded(state, problem);

@@ -1,5 +1,5 @@
 import type { AllocationId } from '../ids.ts';
-import type { SlotGrant } from '../messages/slots.ts';
+import type { SlotGrant, Whereabouts } from '../messages/slots.ts';
 import type { Problem } from '../problem.ts';
 import {
   abandonClaim,
@@ -15,6 +15,9 @@ import { isPause } from './leader-requests.ts';
 import { PoolState, type PoolTiming } from './pool-state.ts';
 import type { PooledAllocation } from './pooled-allocation.ts';
 import type { PeerId, SlotPoolEffect, SlotPoolEvent } from './slot-pool-events.ts';
+
+/** So many a leader takes in one heartbeat. */
+const MOST_MISSED = 1_000;
 
 /**
  * A job master's slots, from request to release (Flink's `SlotPool`): pure and synchronous. Every time is an
@@ -69,6 +72,12 @@ export class SlotPool {
   /** The leases that task executors have acknowledged. */
   held(): SlotGrant[] {
     return [...this.#state.allocations.keys()].flatMap((id) => this.#state.heldGrant(id) ?? []);
+  }
+
+  /** Task executors whose leases are held and that there is no connection to: they may be elsewhere by now. */
+  unreachable(): Whereabouts[] {
+    const missed = [...this.#state.peers.values()].filter((peer) => !peer.connected && peer.held.size > 0);
+    return missed.slice(0, MOST_MISSED).map(({ resourceId, address }) => ({ resourceId, address }));
   }
 
   /** Nothing is waited for or held, and no task executor is still to be told so. */

@@ -94,6 +94,11 @@ export const REQUESTS = {
       ...jobMaster,
       unfinished: p.list(p.allocationId, 65_536),
       held: p.list(p.allocationId, 65_536),
+      /**
+       * Where it holds leases but cannot reach the task executor; those that are elsewhere now are told of by
+       * notifySlotsAllocated. Left out by whoever does not say.
+       */
+      unreachable: p.list(s.whereabouts, 1_000).nullish(),
     }),
     reply: z.object({ unknown: p.list(p.allocationId, 65_536) }),
   },

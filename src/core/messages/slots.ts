@@ -103,6 +103,10 @@ export const slotGrant = z.object({
 });
 export type SlotGrant = z.infer<typeof slotGrant>;
 
+/** A task executor at the address at which a job master looks for it. */
+export const whereabouts = z.object({ resourceId: p.resourceId, address: p.address });
+export type Whereabouts = z.infer<typeof whereabouts>;
+
 /** One lease as its job master names it towards the task executor. */
 export const leaseKey = z.object({
   allocationId: p.allocationId,

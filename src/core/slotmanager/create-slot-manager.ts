@@ -157,6 +157,8 @@ class TermSlotManager implements SlotManager {
         return this.#requestDesk.rejected(event);
       case 'jobMasterHeartbeat':
         return this.#requestDesk.heartbeat(event);
+      case 'taskExecutorsMissed':
+        return this.#requestDesk.missed(event);
       case 'jobMasterGone':
         return this.#requestDesk.jobMasterGone(event);
       case 'slotRequestFailedAtTaskExecutor':

@@ -39,6 +39,14 @@ export class RequestBook {
     return [...(this.#byJobMaster.get(jobMasterId) ?? [])];
   }
 
+  /** Those that have a slot of that task executor. */
+  allocatedAt(taskExecutor: TaskExecutorEntry): SlotRequestEntry[] {
+    return [...taskExecutor.slots.values()].flatMap((slot) => {
+      const request = slot.holder === null ? undefined : this.#requests.get(slot.holder.allocationId);
+      return request?.state === 'allocated' && request.slot === slot ? [request] : [];
+    });
+  }
+
   /** A new entry that nobody has asked for yet; it waits for nothing and has no slot. */
   create(holder: SlotHolder): SlotRequestEntry {
     const request: SlotRequestEntry = {

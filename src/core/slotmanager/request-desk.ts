@@ -105,6 +105,16 @@ export class RequestDesk {
     this.#turn.outbox.add({ type: 'answerHeartbeat', answerKey: event.answerKey, unknown });
   }
 
+  /** What it has at task executors that have moved is told to it again: word of it may have been lost, with its leader. */
+  missed({ jobMasterId, missed }: Event<'taskExecutorsMissed'>): void {
+    for (const { resourceId, address } of missed) {
+      const entry = this.#slots.taskExecutors.get(resourceId);
+      if (entry?.state !== 'registered' || entry.address === address) continue;
+      for (const request of this.#requests.allocatedAt(entry))
+        if (request.jobMasterId === jobMasterId) announce(this.#turn, request);
+    }
+  }
+
   /** Its waiting requests end; what it was being given is freed; what it has is left to lapse at the task executors. */
   jobMasterGone(event: Event<'jobMasterGone'>): void {
     const problem: Problem = { code: 'CANCELLED', detail: `The job master is gone: ${event.reason}` };

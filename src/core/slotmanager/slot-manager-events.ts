@@ -7,6 +7,7 @@ import type {
   SlotGrant,
   SlotReport,
   SlotRequest,
+  Whereabouts,
 } from '../messages/slots.ts';
 import type { Problem } from '../problem.ts';
 import type { ResourceProfile } from '../resource-profile.ts';
@@ -84,6 +85,12 @@ export type SlotManagerEvent =
       readonly jobId: JobId;
       readonly jobMasterId: JobMasterId;
       readonly unfinished: readonly AllocationId[];
+    }
+  /** Task executors that it holds leases of and cannot reach there; it is told where they are if that is elsewhere. */
+  | {
+      readonly type: 'taskExecutorsMissed';
+      readonly jobMasterId: JobMasterId;
+      readonly missed: readonly Whereabouts[];
     }
   /** Goodbye, superseded by another process of the job, or silent for longer than its leases: its waiting requests end. */
   | {

@@ -3,6 +3,7 @@ import type { InstanceId, ResourceId } from '../ids.ts';
 import type { CommandAnswers } from './command-answers.ts';
 import type { CommandSender } from './command-sender.ts';
 import type { TaskExecutorEntry } from './entries.ts';
+import { announce } from './grants.ts';
 import type { Recovery } from './recovery.ts';
 import type { ReportReconciler } from './report-reconciler.ts';
 import type { RequestBook } from './request-book.ts';
@@ -68,6 +69,7 @@ export class TaskExecutorDesk {
       this.#sender.reset(entry);
       this.#recallGivenUp(entry, instanceId);
     }
+    const hasMoved = entry.address !== '' && entry.address !== event.address;
     this.#slots.changeTaskExecutor(entry, (changed) => {
       changed.instanceId = instanceId;
       changed.address = event.address;
@@ -77,6 +79,8 @@ export class TaskExecutorDesk {
     });
     if (report.reportNumber < entry.lastReportNumber) this.#sender.requestReport(entry);
     this.#reconciler.take(entry, report);
+    // Lost, it does no harm: who cannot reach it says so with each heartbeat.
+    if (hasMoved) for (const request of this.#requests.allocatedAt(entry)) announce(this.#turn, request);
     this.#sender.freeWanted(entry);
     const early = this.#early.get(instanceId);
     this.#early.delete(instanceId);
