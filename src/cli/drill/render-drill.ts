@@ -35,7 +35,7 @@ export function renderDrill(report: DrillReport): string {
   const { scenarios } = report;
   const rows = scenarios.length > 1 ? [...scenarios, report] : scenarios;
   const lines = [
-    `Drill ${report.scenario}: ${report.rounds} rounds`,
+    `Drill ${report.scenario}: ${report.rounds} ${report.rounds === 1 ? 'round' : 'rounds'}`,
     `  ${conditions.join(', ')}`,
     '',
     ...report.perRound.flatMap(timeline),

@@ -16,6 +16,7 @@ import { judgeEvidence } from '../../../../src/core/drill/judge-evidence.ts';
 import type { FencingToken } from '../../../../src/core/fencing-token.ts';
 import type { LeaderSessionId } from '../../../../src/core/ids.ts';
 import { LegalRun } from '../../../support/legal-run.ts';
+import { roundWith } from './drill-rounds.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -46,7 +47,7 @@ class Drill {
     run.register('te-1');
     const second = drill.token(1);
     drill.wait(2_000);
-    drill.rounds = [{ ...ROUND, faultAtWallMs: drill.wallMs }];
+    drill.rounds = [roundWith({ fault: 'a step-down of rm-1', faultAtWallMs: drill.wallMs })];
     drill.te('token-adopted', second).jm('token-adopted', second);
     drill.te('renew', drill.lease(1, first));
     drill.jm('lease-renewed', drill.holding(1));
@@ -136,30 +137,6 @@ class Drill {
 }
 
 const NOBODY = { generation: null, epoch: null, leaderSessionId: null };
-const LEADER = { resourceManagerId: 'rm-1', generation: 1, epoch: 3n, leaderSessionId: 's' };
-const ROUND: DrillRound = {
-  round: 1,
-  scenario: 'step-down',
-  fault: 'a step-down of rm-1',
-  faultAtWallMs: 0,
-  leaderBefore: LEADER,
-  leaderAfter: { ...LEADER, resourceManagerId: 'rm-2', epoch: 4n },
-  confirmMs: 10,
-  leaderlessMs: 12,
-  firstGrantMs: 15,
-  fellBackToTtl: false,
-  ended: null,
-  waitingAtFault: 1,
-  needlessChanges: 0,
-  sdkErrors: 0,
-  staleRefused: 0,
-  leasesLost: 0,
-  doubleGrants: 0,
-  requestsLost: 0,
-  overlapMs: 0,
-  marks: [],
-};
-
 function place(grantNumber: number): Fields {
   return { slotNumber: 0, allocationId: `a-${grantNumber}`, instanceId: 'i-1', grantNumber };
 }
