@@ -12,6 +12,7 @@ import { askerReaches, challengeHead, challengeStands } from './challenge.ts';
 import { confirmTerm } from './confirm-term.ts';
 import { type StoreEndpoint, StoreError } from './coordination-store.ts';
 import { deposeHead } from './depose.ts';
+import type { HeadGone } from './election-observer.ts';
 import { formatIdentity, parseIdentity } from './election-records.ts';
 import {
   answerChallenge,
@@ -40,6 +41,8 @@ export interface CandidateSetting {
   readonly report: (event: ElectionEvent) => void;
   /** The identity's value as it was last seen, byte for byte; null while there is none. */
   readonly identityValue: () => string | null;
+  /** Who stood first in line last, if the watch has told of its end. */
+  readonly headGone: () => HeadGone | null;
   /** How many task executors the contender is connected to. */
   readonly reachableTaskExecutors: () => number;
 }
@@ -188,6 +191,7 @@ export class CandidateSession {
       identity,
       identityValue: this.#identityValue(identity),
       deposition,
+      headGone: this.#setting.headGone(),
     };
     const confirmed = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
     if (confirmed === null || this.signal.aborted) return;

@@ -18,7 +18,14 @@ import {
   registrationsOf,
   type StandingKey,
 } from './election-transactions.ts';
-import { depositionsOfLate, type HistoryIndex, historyWork, MOST_DEPOSITIONS } from './history.ts';
+import type { HeadGone } from './election-observer.ts';
+import {
+  depositionsOfLate,
+  type HistoryIndex,
+  historyWork,
+  type KnownHistory,
+  MOST_DEPOSITIONS,
+} from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { LeaderRecord, Registrations } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
@@ -32,6 +39,8 @@ export interface TermToConfirm {
   readonly identityValue: string;
   /** Who is to be deposed with it; null when nobody stands ahead. */
   readonly deposition: Deposition | null;
+  /** Who stood first in line before, if the watch has told of its end. */
+  readonly headGone: HeadGone | null;
 }
 
 /** What became of a confirm; registrations only where its own answer has brought them. */
@@ -54,13 +63,31 @@ export async function confirmTerm(
   term: TermToConfirm,
   signal: AbortSignal,
 ): Promise<ConfirmedTerm | null> {
+  const { deposition, headGone } = term;
+  const deposedEpoch = deposition?.dead[0]?.createRevision;
+  if (deposedEpoch !== undefined) {
+    const rows = await history.readDuring(deposedEpoch, context, keys, signal);
+    return rows === null ? null : sendConfirm(context, keys, term, { rows }, signal);
+  }
+  // One that went in good order has closed its row with its key: then nothing is left to read.
+  const known = headGone === null ? null : history.closedBy(headGone);
+  if (known !== null) {
+    const confirmed = await sendConfirm(context, keys, term, known, signal);
+    if (confirmed?.outcome.kind !== 'refused') return confirmed;
+  }
+  const rows = await history.read(context, keys, signal);
+  return rows === null ? null : sendConfirm(context, keys, term, { rows }, signal);
+}
+
+async function sendConfirm(
+  context: StoreContext,
+  keys: ClusterKeys,
+  term: TermToConfirm,
+  { rows, closedUnread }: KnownHistory,
+  signal: AbortSignal,
+): Promise<ConfirmedTerm | null> {
   const { record, deposition } = term;
   const deposedEpoch = deposition?.dead[0]?.createRevision;
-  const rows =
-    deposedEpoch === undefined
-      ? await history.read(context, keys, signal)
-      : await history.readDuring(deposedEpoch, context, keys, signal);
-  if (rows === null) return null;
   const { generation, epoch } = record.token;
   const by = record.resourceManagerId;
   const lost = { at: record.confirmedAt, reason: 'lost', evidence: EVIDENCE, by };
@@ -74,7 +101,8 @@ export async function confirmTerm(
     endOf = (row) => (row.epoch === deposedEpoch ? end : lost);
   }
   const work = historyWork(rows, keys.historyRow(generation, epoch), endOf);
-  const transaction = confirm(keys, { ...term, history: work, ...(deposed && { deposed }) });
+  const history = { ...work, ...(closedUnread && { closedUnread }) };
+  const transaction = confirm(keys, { ...term, history, ...(deposed && { deposed }) });
   const outcome = await sendUntilAnswered(
     context,
     (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),

@@ -18,6 +18,12 @@ export interface Part {
   readonly revision: bigint;
 }
 
+/** A candidate key that stood first in line: its create revision, and the revision in which it was deleted. */
+export interface HeadGone {
+  readonly epoch: bigint;
+  readonly revision: bigint;
+}
+
 /** Election, leader record and identity as they were last seen. */
 export interface ElectionState {
   /** Lowest create revision first. */
@@ -28,6 +34,8 @@ export interface ElectionState {
   readonly storeRevision: bigint;
   /** How many listings have been answered. */
   readonly listing: number;
+  /** The last head of the line whose key this watch has seen go; null while it has seen none. */
+  readonly headGone: HeadGone | null;
   /** While the listing that this comes from shows a lower revision than had been seen before. */
   readonly fall: { readonly from: bigint; readonly to: bigint } | null;
 }
@@ -191,14 +199,24 @@ export class ElectionObserver {
     const state = this.#state;
     if (state === null) return;
     const byKey = new Map(state[name].keyValues.map((keyValue) => [keyValue.key, keyValue]));
+    let { headGone } = state;
     for (const event of events) {
-      if (event.type === 'put') byKey.set(event.keyValue.key, event.keyValue);
-      else byKey.delete(event.key);
+      if (event.type === 'put') {
+        byKey.set(event.keyValue.key, event.keyValue);
+        continue;
+      }
+      // Of several that go in one revision the first one was the head.
+      if (name === 'line' && headGone?.revision !== event.modRevision) {
+        const [head] = inLine([...byKey.values()]);
+        if (head?.key === event.key) headGone = { epoch: head.createRevision, revision: event.modRevision };
+      }
+      byKey.delete(event.key);
     }
     const part: Part = { keyValues: inLine([...byKey.values()]), revision };
     this.#highest = name === 'identity' ? revision : later(this.#highest, revision);
     const fall = name === 'identity' ? null : state.fall;
-    this.#state = { ...state, [name]: part, storeRevision: later(state.storeRevision, revision), fall };
+    const storeRevision = later(state.storeRevision, revision);
+    this.#state = { ...state, [name]: part, storeRevision, headGone, fall };
     this.#listener.onState(this.#state);
   }
 
@@ -238,6 +256,7 @@ function toState({ results, revision }: TransactionResult, listing: number): Ele
     identity: { keyValues: rangeOf(results, 2), revision },
     storeRevision: revision,
     listing,
+    headGone: null,
     fall: null,
   };
 }

@@ -72,8 +72,9 @@ export function answerChallenge(keys: ClusterKeys, own: StandingKey, token: Fenc
 /** Of each folder a confirm reads so many keys along; the rest of a larger one is read afterwards, in pages. */
 const REGISTRATIONS_AT_ONCE = 200;
 
-/** Rows of history that a confirm closes or drops, as they were read. */
+/** Rows of history that a confirm closes or drops, as they were read, and one that it takes to be closed unread. */
 export interface HistoryWork {
+  readonly closedUnread?: Pick<KeyValue, 'key' | 'modRevision'>;
   readonly close: readonly { readonly keyValue: KeyValue; readonly closed: HistoryRow }[];
   readonly drop: readonly KeyValue[];
 }
@@ -129,12 +130,11 @@ export function removeDeposed(keys: ClusterKeys, deposed: DeposedKeys): Operatio
 
 /** That the rows to be closed are as they were read. */
 export function guardClosed(close: HistoryWork['close']): Compare[] {
-  return close.map(({ keyValue: { key, modRevision } }) => ({
-    key,
-    target: 'mod',
-    result: '==',
-    operand: modRevision,
-  }));
+  return close.map(({ keyValue }) => unchanged(keyValue));
+}
+
+function unchanged({ key, modRevision: operand }: Pick<KeyValue, 'key' | 'modRevision'>): Compare {
+  return { key, target: 'mod', result: '==', operand };
 }
 
 export function writeClosed(close: HistoryWork['close']): Operation[] {
@@ -178,6 +178,7 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
       { key: keys.identity, target: 'value', result: '==', operand: request.identityValue },
       absent(row),
       ...guardClosed(history.close),
+      ...(history.closedUnread === undefined ? [] : [unchanged(history.closedUnread)]),
     ],
     success: [
       // First, so that whoever has confirmed finds them at a known place.
@@ -305,10 +306,9 @@ export interface Fence extends StandingKey {
  */
 export function fenced(fence: Fence, write: GuardedWrite): Transaction {
   const { compare, success, failure } = guarded(fence, write);
-  const { key, value, leaseId: lease, modRevision: operand } = fence;
-  const unchanged: Compare = { key, target: 'mod', result: '==', operand };
+  const { key, value, leaseId: lease } = fence;
   return {
-    compare: needsAbsence(write) ? [...compare, unchanged] : compare,
+    compare: needsAbsence(write) ? [...compare, unchanged(fence)] : compare,
     success: deletes(write) ? [...success, { type: 'put', key, value, lease }] : success,
     failure,
   };

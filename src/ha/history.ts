@@ -1,14 +1,23 @@
 import { HISTORY_ROWS_KEPT } from '../core/election/history-rows-kept.ts';
 import type { KeyValue } from './coordination-store.ts';
 import type { HistoryWork } from './election-transactions.ts';
-import { type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
+import type { HeadGone } from './election-observer.ts';
+import { formatHistoryRow, type HistoryRow, parseHistoryRow, type TermEnd } from './election-records.ts';
 import type { ClusterKeys } from './keys.ts';
 import { type CallOutcome, sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 
 /** etcd takes 128 operations in a transaction; what is left over is the next confirm's. */
 const MOST_CLOSED = 32;
 const MOST_DROPPED = 64;
+/** Those that a confirm has yet to drop among them. */
+const MOST_KNOWN = HISTORY_ROWS_KEPT + MOST_DROPPED;
 const PAGE_ROWS = 500;
+
+/** All rows, oldest first, as they are, or are if that one of them is closed in that revision. */
+export interface KnownHistory {
+  readonly rows: readonly KeyValue[];
+  readonly closedUnread?: KeyValue;
+}
 
 /**
  * The rows of history, read again only from the first one on that was still open: an ended term is not written
@@ -46,6 +55,24 @@ export class HistoryIndex {
     return openRow(latest, epoch) === undefined ? this.read(context, keys, signal) : latest;
   }
 
+  /**
+   * All rows as they are when the term of that epoch, which was under way when they were last read, has closed its
+   * row in that revision, in which its candidate key went: while that key stood nobody else wrote history. Null when
+   * they were not read then. The caller's transaction must demand that the row was last written in that revision.
+   */
+  closedBy({ epoch, revision }: HeadGone): KnownHistory | null {
+    const open = openRow(this.#latest, epoch);
+    if (open === undefined) return null;
+    const { keyValue, row } = open;
+    const gone = { at: row.confirmedAt ?? '', reason: 'closed', evidence: '', by: row.resourceManagerId };
+    const closedUnread = {
+      ...keyValue,
+      value: formatHistoryRow({ ...row, ended: gone }),
+      modRevision: revision,
+    };
+    return { rows: this.#latest.map((each) => (each === keyValue ? closedUnread : each)), closedUnread };
+  }
+
   /** All rows, oldest first; null when the signal was aborted before the store answered. */
   async read(
     context: StoreContext,
@@ -62,7 +89,7 @@ export class HistoryIndex {
     }
     if (forgotten !== this.#forgotten) return this.read(context, keys, signal);
     const open = rows.findIndex((keyValue) => rowOf(keyValue)?.ended === null);
-    const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-HISTORY_ROWS_KEPT);
+    const ended = rows.slice(0, open === -1 ? rows.length : open).slice(-MOST_KNOWN);
     if (ended.length > 0) this.#ended = ended;
     this.#latest = rows;
     return rows;

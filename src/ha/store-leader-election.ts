@@ -103,6 +103,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       value: formatCandidate({ ...candidate, ...OWN_VERSIONS }),
       report: (event) => this.#dispatch(event),
       identityValue: () => this.#observer.state?.identity.keyValues[0]?.value ?? null,
+      headGone: () => this.#observer.state?.headGone ?? null,
       reachableTaskExecutors: () => this.#contender?.reachableTaskExecutors() ?? 0,
     };
   }

@@ -9,7 +9,7 @@ import type { Term } from './term.ts';
 
 /** How long work that is under way gets to come to its end, in milliseconds. */
 const FINISH_MS = 500;
-const FINISH_POLL_MS = 5;
+const FINISH_POLL_MS = 1;
 
 /** What whoever asks for something new is told meanwhile. */
 const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being handed over.' };
@@ -52,10 +52,9 @@ export class HandOver {
 
   /** Resigns, to the one named or to whoever is next. Rejects when that is refused, or nobody could be confirmed: then nothing has changed. */
   async resign(reason: string, to: ResourceManagerId | null): Promise<void> {
-    const problem = await this.#around.election.whyNotResign();
-    if (problem !== null) throw new QuartermasterError(problem);
-    await this.finishWork();
     try {
+      const [problem] = await Promise.all([this.#around.election.whyNotResign(), this.finishWork()]);
+      if (problem !== null) throw new QuartermasterError(problem);
       const term = this.#around.term();
       // Where etcd has stopped to answer meanwhile, the resignation would not be answered either.
       if (term !== null && !term.mayServe()) throw new QuartermasterError(SUSPENDED);

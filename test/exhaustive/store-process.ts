@@ -40,6 +40,7 @@ export function observationOf(
     identity,
     storeRevision: revision,
     listing: 1,
+    headGone: null,
     fall: null,
   });
   return { observation, text: store.observed.text, identityValue: identity.keyValues[0]?.value ?? null };

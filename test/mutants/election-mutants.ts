@@ -41,6 +41,19 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     why: 'The line that is followed and the guard of the confirm each find it out alone.',
   },
   {
+    name: 'predecessor-taken-to-be-closed',
+    fault: 'a confirm that has not read history does not compare that the predecessor has closed its term',
+    after: 'G1; one whose lease ran out closes nothing, and its term stays open for ever',
+    patches: [
+      {
+        file: 'ha/election-transactions.js',
+        from: '...(history.closedUnread === undefined ? [] : [unchanged(history.closedUnread)]),',
+        to: '',
+      },
+    ],
+    checks: [simulation('storm', 200)],
+  },
+  {
     name: 'confirm-resolved-by-reading',
     fault: 'after a confirm without an answer the record is read, and its absence is taken for a no',
     after: 'G5; a transaction that is held back commits after the read',

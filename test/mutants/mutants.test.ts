@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { ALL_MUTANTS } from './all-mutants.ts';
 import { patched, patchedFiles } from './planted-copy.ts';
+import { readSeedLine } from './run-check.ts';
 
 describe('the mutants', () => {
   it('have a name of their own each', () => {
@@ -21,6 +22,16 @@ describe('the mutants', () => {
       if (check.kind === 'test')
         expect(readFileSync(`test/${check.file}`, 'utf8'), check.file).to.include(check.title);
     }
+  });
+
+  it('are found where a scenario says which seed has broken what', () => {
+    const broke = 'seed 12 broke G3, 4711.0 ms into it: two hands';
+    expect(readSeedLine(broke)).to.deep.equal({ finding: 'G3, 4711.0 ms into it: two hands', seed: 12 });
+    const threw = 'seed 7, at 31 ms: no leader; replay: make simulate SCENARIO=trouble SEED=7';
+    expect(readSeedLine(threw)).to.deep.equal({ finding: 'no leader', seed: 7 });
+    expect(readSeedLine('seed 7: 31 events, 2 broken links')).to.deep.equal({ passed: 1 });
+    expect(readSeedLine('200 seeds passed, 0 failed, in 9.1 s on 1 threads')).to.deep.equal({ passed: 200 });
+    expect(readSeedLine('Error: seed 7 is unreadable')).to.deep.equal({});
   });
 
   it('are refused when their text is not found exactly once', () => {

@@ -12,9 +12,12 @@ export interface CheckOutcome {
 }
 
 /** What one line of a program's output says. */
-interface Line {
+export interface Line {
   readonly finding?: string;
-  readonly passed?: boolean;
+  /** The one that has failed. */
+  readonly seed?: number;
+  /** How many have passed. */
+  readonly passed?: number;
 }
 
 interface Program {
@@ -24,19 +27,36 @@ interface Program {
 }
 
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
-/** A run that broke an expectation begins so; whatever else goes wrong is no finding. */
-const SEED_FAILED = /^seed \d+(?:, at [\d.]+ ms)?: (?!\d+ events)(.*?)(?:; replay: .*)?$/;
+/** A run that broke an expectation says so in one of these ways; whatever else goes wrong is no finding. */
+const SEED_FAILED = [
+  /^seed (?<seed>\d+) broke (?<finding>.*)$/,
+  /^seed (?<seed>\d+)(?:, at [\d.]+ ms)?: (?!\d+ events)(?<finding>.*?)(?:; replay: .*)?$/,
+];
+const SEEDS_PASSED = /^(?:seed \d+: \d+ events|(?<all>\d+) seeds passed)/;
+
+/** What a line of `make simulate` says of a seed. */
+export function readSeedLine(line: string): Line {
+  for (const pattern of SEED_FAILED) {
+    const { finding, seed } = pattern.exec(line)?.groups ?? {};
+    if (finding !== undefined) return { finding, seed: Number(seed) };
+  }
+  const passed = SEEDS_PASSED.exec(line);
+  return passed === null ? {} : { passed: Number(passed.groups?.['all'] ?? 1) };
+}
 
 function programOf(check: Check, from: number): Program {
   switch (check.kind) {
     case 'simulation':
       return {
         arguments: ['dist/test/simulation/simulate.js'],
-        environment: { SCENARIO: check.scenario, SEEDS: String(check.seeds), FROM: String(from) },
-        read: (line) => {
-          const finding = SEED_FAILED.exec(line)?.[1];
-          return { ...(finding !== undefined && { finding }), passed: /^seed \d+: \d+ events/.test(line) };
+        // One after the other: it is said how many are needed.
+        environment: {
+          SCENARIO: check.scenario,
+          SEEDS: String(check.seeds),
+          FROM: String(from),
+          WORKERS: '1',
         },
+        read: readSeedLine,
       };
     case 'exploration':
       return {
@@ -60,7 +80,7 @@ function programOf(check: Check, from: number): Program {
         environment: {},
         read: (line) => {
           const finding = /^not ok \d+ (.*)$/.exec(line)?.[1];
-          return { ...(finding !== undefined && { finding }), passed: /^ok \d+ /.test(line) };
+          return { ...(finding !== undefined && { finding }), passed: /^ok \d+ /.test(line) ? 1 : 0 };
         },
       };
   }
@@ -84,12 +104,12 @@ export function runCheck(
     let last = '';
     let passed = 0;
     let settled = false;
-    const settle = (finding: string | null, failure: string | null): void => {
+    const settle = (finding: string | null, failure: string | null, seed = passed): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
       child.kill('SIGKILL');
-      const seeds = check.kind === 'simulation' ? passed + (finding === null ? 0 : 1) : null;
+      const seeds = check.kind !== 'simulation' ? null : finding === null ? passed : seed - from + 1;
       resolve({ finding, seeds, failure });
     };
     const timer = setTimeout(() => settle(null, `not ended after ${timeoutMs / 1_000} s`), timeoutMs);
@@ -98,8 +118,8 @@ export function runCheck(
       rest = lines.pop() ?? '';
       for (const line of lines) {
         const said = program.read(line);
-        if (said.finding !== undefined) settle(said.finding, null);
-        if (said.passed === true) passed += 1;
+        if (said.finding !== undefined) settle(said.finding, null, said.seed);
+        passed += said.passed ?? 0;
         if (line !== '') last = line;
       }
     });

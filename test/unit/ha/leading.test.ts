@@ -283,7 +283,55 @@ describe('a leader', () => {
       undefined,
     ]);
     // Each change of leader is read up to, so that whoever must depose the next one has nothing to read.
-    expect(after.at(-1)).to.equal(scene.keys.historyRow(1, leader.contender.terms[1]!.token.epoch));
+    expect(after.at(-1)).to.equal(scene.keys.historyRow(1, standby.contender.terms[0]!.token.epoch));
+  });
+
+  describe('that takes over', () => {
+    /** What rm-2 has sent for its take-over, in order. */
+    let sent: string[];
+
+    beforeEach(async () => {
+      await simulated.clock.advance(1_000);
+      sent = [];
+      simulated.etcd.loseCall({
+        client: 'rm-2',
+        where: (request) => {
+          const { keys } = simulated.scene;
+          if (request.method === 'range' && request.range.key === keys.history) sent.push('read history');
+          if (simulated.writes(keys.leader)(request)) sent.push('confirm');
+          return false;
+        },
+      });
+    });
+
+    async function ends(): Promise<(string | undefined)[]> {
+      return (await simulated.scene.history()).map(({ ended }) => ended?.reason);
+    }
+
+    it('from one that has gone in good order does not read history, which that one has closed', async () => {
+      await simulated.scene.answer(leader.election.resign({ reason: 'asked' }));
+      await simulated.scene.untilLeads(standby);
+      expect(sent[0]).to.equal('confirm');
+      expect(await ends()).to.deep.equal(['asked', undefined]);
+    });
+
+    it('from one whose key was deleted reads history, and closes the term itself', async () => {
+      simulated.etcd.deleteKey((await simulated.scene.line())[0]!.key);
+      await simulated.scene.untilLeads(standby);
+      expect(sent.slice(0, 3)).to.deep.equal(['confirm', 'read history', 'confirm']);
+      expect(await ends()).to.deep.equal(['lost', undefined]);
+    });
+
+    it('from one that has gone while a third one led in between closes what that one left open', async () => {
+      const { scene, etcd } = simulated;
+      const third = await scene.join('rm-3');
+      await scene.answer(leader.election.resign({ reason: 'to the third', to: third.id }));
+      await scene.untilLeads(third);
+      await scene.until('those who made way are back', async () => (await scene.line()).length === 3);
+      etcd.deleteKey((await scene.line())[0]!.key);
+      await scene.until('another one leads', async () => (await scene.history()).length === 3);
+      expect(await ends()).to.deep.equal(['to the third', 'lost', undefined]);
+    });
   });
 
   it('closes the open term of its predecessor and drops the oldest beyond a thousand', async () => {
