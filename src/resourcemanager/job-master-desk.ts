@@ -6,6 +6,7 @@ import type { Problem } from '../core/problem.ts';
 import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import type { ProofOfLife } from './proof-of-life.ts';
 import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type JobMasterRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
@@ -33,15 +34,22 @@ export class JobMasterDesk {
   readonly #context: TermContext;
   readonly #keeper: RecordKeeper<JobId, JobMasterRecord>;
   readonly #driver: SlotManagerDriver;
+  readonly #proofs: ProofOfLife;
   readonly #entries = new Map<JobId, JobMasterEntry>();
   readonly #leaving = new Set<JobId>();
   /** Gone, with records that etcd had no space to remove: deletions are fenced by a put. */
   readonly #owed = new OwedRemovals<JobId>();
 
-  constructor(context: TermContext, keeper: RecordKeeper<JobId, JobMasterRecord>, driver: SlotManagerDriver) {
+  constructor(
+    context: TermContext,
+    keeper: RecordKeeper<JobId, JobMasterRecord>,
+    driver: SlotManagerDriver,
+    proofs: ProofOfLife,
+  ) {
     this.#context = context;
     this.#keeper = keeper;
     this.#driver = driver;
+    this.#proofs = proofs;
   }
 
   get(jobId: JobId): JobMasterEntry | null {
@@ -71,6 +79,23 @@ export class JobMasterDesk {
 
   /** Answers only when the record is known to stand in etcd; its revision is the order. */
   register(body: Registration, answer: Answer<{ order: RegistrationOrder }>): void {
+    const { jobId, jobMasterId } = body;
+    if (!this.#mayReplace(body)) return this.#write(body, answer);
+    this.#proofs.ask(
+      this.#context.connections.jobMaster(jobId, jobMasterId),
+      () => this.#write(body, answer),
+      (problem) => answer.fail(problem),
+    );
+  }
+
+  /** Whether it would come in the place of another process. */
+  #mayReplace({ jobId, jobMasterId }: Registration): boolean {
+    const known = this.#keeper.get(jobId).record?.jobMasterId ?? null;
+    if (known === jobMasterId) return false;
+    return known !== null || this.#keeper.isChanging(jobId);
+  }
+
+  #write(body: Registration, answer: Answer<{ order: RegistrationOrder }>): void {
     this.#keeper.change(
       body.jobId,
       (held) => this.#decide(held, body),

@@ -59,6 +59,11 @@ export class RecordKeeper<Id extends string, R> {
     return this.#held.get(id) ?? NOTHING;
   }
 
+  /** Whether a change of it is under way, so that what stands there may be another one soon. */
+  isChanging(id: Id): boolean {
+    return this.#busy.has(id);
+  }
+
   /** All that stands there. */
   entries(): Iterable<[Id, Held<R>]> {
     return this.#held.entries();

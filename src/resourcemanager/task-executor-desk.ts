@@ -4,6 +4,7 @@ import type { Problem } from '../core/problem.ts';
 import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
+import type { ProofOfLife } from './proof-of-life.ts';
 import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type TaskExecutorRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
@@ -45,6 +46,7 @@ export class TaskExecutorDesk {
   readonly #context: TermContext;
   readonly #keeper: RecordKeeper<ResourceId, TaskExecutorRecord>;
   readonly #driver: SlotManagerDriver;
+  readonly #proofs: ProofOfLife;
   readonly #listener: TaskExecutorDeskListener;
   /** Instances whose record is being written. */
   readonly #registering = new Set<InstanceId>();
@@ -57,11 +59,13 @@ export class TaskExecutorDesk {
     context: TermContext,
     keeper: RecordKeeper<ResourceId, TaskExecutorRecord>,
     driver: SlotManagerDriver,
+    proofs: ProofOfLife,
     listener: TaskExecutorDeskListener,
   ) {
     this.#context = context;
     this.#keeper = keeper;
     this.#driver = driver;
+    this.#proofs = proofs;
     this.#listener = listener;
   }
 
@@ -96,7 +100,27 @@ export class TaskExecutorDesk {
       const detail = 'A registration needs a full report.';
       return answer.fail({ code: 'INVALID', detail, fields: [{ field: 'report.full', detail }] });
     }
-    this.#registering.add(body.instanceId);
+    const { resourceId, instanceId } = body;
+    this.#registering.add(instanceId);
+    if (!this.#mayReplace(body)) return this.#write(body, answer);
+    this.#proofs.ask(
+      this.#context.connections.taskExecutor(resourceId, instanceId),
+      () => this.#write(body, answer),
+      (problem) => {
+        this.#registering.delete(instanceId);
+        answer.fail(problem);
+      },
+    );
+  }
+
+  /** Whether it would come in the place of another process. */
+  #mayReplace({ resourceId, instanceId }: Registration): boolean {
+    const known = this.#keeper.get(resourceId).record?.instanceId ?? null;
+    if (known === instanceId) return false;
+    return known !== null || this.#keeper.isChanging(resourceId);
+  }
+
+  #write(body: Registration, answer: Answer<{ knownBefore: boolean }>): void {
     this.#keeper.change(
       body.resourceId,
       (held) => this.#decide(held, body),

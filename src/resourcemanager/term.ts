@@ -13,6 +13,7 @@ import { FencingCheck } from './fencing-check.ts';
 import { GuardedWriter } from './guarded-writer.ts';
 import { JobMasterDesk } from './job-master-desk.ts';
 import type { ClusterEvent, ClusterEventKind } from './operator-view.ts';
+import { ProofOfLife } from './proof-of-life.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import {
   JOB_MASTER_FORMAT,
@@ -72,6 +73,7 @@ export class Term implements TermContext {
   readonly jobMasters: JobMasterDesk;
   readonly requests: TermRequests;
   readonly #options: TermOptions;
+  readonly #proofs: ProofOfLife;
   readonly #writer: GuardedWriter;
   readonly #fencing: FencingCheck;
   readonly #taskExecutorRecords: RecordKeeper<ResourceId, TaskExecutorRecord>;
@@ -123,11 +125,12 @@ export class Term implements TermContext {
       (jobId: JobId) => keys.jobMaster(jobId),
       this.#writer,
     );
-    this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver, {
+    this.#proofs = new ProofOfLife(this);
+    this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver, this.#proofs, {
       onRegistered: (resourceId, provider) => this.#workers?.registered(resourceId, provider),
       onGone: (resourceId) => this.#workers?.gone(resourceId),
     });
-    this.jobMasters = new JobMasterDesk(this, this.#jobMasterRecords, this.driver);
+    this.jobMasters = new JobMasterDesk(this, this.#jobMasterRecords, this.driver, this.#proofs);
     this.#workers = this.#workerControl();
     this.requests = new TermRequests(this, this.driver, this.taskExecutors, this.jobMasters, (request) =>
       this.#afterTakeOver(request),
@@ -217,6 +220,7 @@ export class Term implements TermContext {
     this.#life.abort();
     this.#sweepTimer?.cancel();
     this.driver.end();
+    this.#proofs.end();
     this.#writer.end();
     const waiting = this.#waitingForRecords ?? [];
     this.#waitingForRecords = null;

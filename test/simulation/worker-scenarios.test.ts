@@ -183,3 +183,57 @@ describe('a task executor with a state file that starts again at another address
     await goesOn(s, allocation);
   });
 });
+
+describe('a first registration that arrives when its process is dead and a newer one has registered', () => {
+  /** The registration of that worker with a leader that it has just come to know takes three seconds; it dies meanwhile. */
+  async function diesOnItsWay(
+    s: Scenario,
+    worker: string,
+    startWorker: () => Running<unknown>,
+  ): Promise<void> {
+    const { links } = s.cluster;
+    const [leader] = [s.leader];
+    const others = RESOURCE_MANAGERS.filter((rm) => `${rm}:1` !== leader.address);
+    // Of the leader it hears from the others only, so it has never registered when a standby takes over.
+    links.cut(worker, leader.address);
+    const dead = startWorker();
+    await s.pass(1_000);
+    for (const rm of others) links.slow(worker, `${rm}:1`, 3_000);
+    s.cluster.crash(leader);
+    await s.until(() => s.cluster.leader() !== null);
+    await s.pass(500);
+    // Nobody is told of its end.
+    for (const rm of others) links.cut(worker, `${rm}:1`);
+    s.cluster.crash(dead);
+    links.heal();
+  }
+
+  it('does not put out the newer task executor', async () => {
+    const s = new Scenario({});
+    for (const id of RESOURCE_MANAGERS) s.cluster.startResourceManager(id);
+    s.cluster.startJobMaster('first');
+    await s.until(() => s.job('first') !== null);
+    await diesOnItsWay(s, 'te-1:1', () => s.cluster.startTaskExecutor('te-1', [SMALL]));
+    s.startTaskExecutorAt('elsewhere:1');
+    void s.job('first')?.requestSlots(1, SMALL);
+    await s.until(() => s.holds('first'), 2_000);
+    await s.pass(60_000);
+    expect(s.cluster.fatal).to.deep.equal([]);
+    expect(s.holds('first')).to.equal(true);
+  });
+
+  it('does not put out the newer job master', async () => {
+    const s = new Scenario({});
+    for (const id of RESOURCE_MANAGERS) s.cluster.startResourceManager(id);
+    s.startTaskExecutor();
+    await s.until(() => s.cluster.leader() !== null);
+    await diesOnItsWay(s, 'first:1', () => s.cluster.startJobMaster('first'));
+    s.cluster.startJobMaster('first', 'newer');
+    await s.until(() => s.job('newer') !== null, 2_000);
+    void s.job('newer')?.requestSlots(1, SMALL);
+    await s.until(() => s.holds('newer'), 2_000);
+    await s.pass(60_000);
+    expect(s.job('newer')?.signal.aborted).to.equal(false);
+    expect(s.holds('newer')).to.equal(true);
+  });
+});

@@ -46,6 +46,8 @@ export class TestingWorker {
   readonly notifications: { readonly type: NotificationType; readonly body: unknown }[] = [];
   readonly requests: InboundRequest[] = [];
   closed: string | null = null;
+  /** Whether it says that it lives when it is asked. */
+  answersPings = true;
   /** Answers what the resource manager asks; nothing is answered at first. */
   onRequest: (request: InboundRequest) => void = () => {};
   #channel: MessageChannel | null = null;
@@ -69,6 +71,10 @@ export class TestingWorker {
         worker.#channel = channel;
       },
       onRequest: (request) => {
+        if (request.type === 'ping') {
+          if (worker.answersPings) request.respond({ state: 'worker', epoch: null });
+          return;
+        }
         worker.requests.push(request);
         worker.onRequest(request);
       },
