@@ -1,12 +1,15 @@
 import type { AllocationId } from '../core/ids.ts';
 import type { SlotGrant } from '../core/messages/slots.ts';
-import type { Problem, ProblemCode } from '../core/problem.ts';
+import { QuartermasterError, type Problem, type ProblemCode } from '../core/problem.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
+import { SharedSignals } from './shared-signals.ts';
 import { SlotGathering, type RequestSlotsOptions } from './slot-gathering.ts';
 import { Slot } from './slot.ts';
 
 /** Answers that end an allocation id for good, while a new one may well be given a slot. */
 const ID_IS_OVER: ReadonlySet<ProblemCode> = new Set(['CANCELLED', 'CONFLICT']);
+
+const CANCELLED: Problem = { code: 'CANCELLED', detail: 'The request was cancelled.' };
 
 /** What the user's wishes mean for the pool. */
 export interface SlotBookOwner {
@@ -32,6 +35,7 @@ export class SlotBook {
   readonly #gatherings = new Map<AllocationId, SlotGathering>();
   readonly #slots = new Map<AllocationId, Slot>();
   readonly #releases = new Map<AllocationId, Release>();
+  readonly #signals = new SharedSignals();
 
   constructor(owner: SlotBookOwner) {
     this.#owner = owner;
@@ -48,12 +52,14 @@ export class SlotBook {
     timeoutMs: number,
     options: RequestSlotsOptions,
   ): Promise<Slot[]> {
+    const { signal } = options;
+    // It may have aborted since the request was made, and will not say so again.
+    if (signal?.aborted === true) {
+      return Promise.reject(new QuartermasterError(CANCELLED, { cause: signal.reason }));
+    }
     const deadlineMs = this.#owner.nowMs() + timeoutMs;
-    const gathering = new SlotGathering(profile, deadlineMs, options, (abandoned) =>
-      this.#owner.post(() => {
-        const problem: Problem = { code: 'CANCELLED', detail: 'The request was cancelled.' };
-        this.#fail(abandoned, problem, options.signal?.reason);
-      }),
+    const gathering = new SlotGathering(profile, deadlineMs, options, this.#signals, (abandoned) =>
+      this.#owner.post(() => this.#fail(abandoned, CANCELLED, signal?.reason)),
     );
     const ids = Array.from({ length: count }, () => this.#owner.mint());
     for (const id of ids) {

@@ -1,6 +1,7 @@
 import type { AllocationId } from '../core/ids.ts';
 import { QuartermasterError, type Problem } from '../core/problem.ts';
 import type { ResourceProfile } from '../core/resource-profile.ts';
+import type { SharedSignals } from './shared-signals.ts';
 import type { Slot } from './slot.ts';
 
 /** How a user waits for slots. */
@@ -23,6 +24,7 @@ export class SlotGathering {
   readonly deadlineMs: number;
   readonly promise: Promise<Slot[]>;
   readonly #options: RequestSlotsOptions;
+  readonly #signals: SharedSignals;
   readonly #waiting = new Set<AllocationId>();
   readonly #slots = new Map<AllocationId, Slot>();
   readonly #onAbort: () => void;
@@ -31,22 +33,24 @@ export class SlotGathering {
   #resolve: (slots: Slot[]) => void = () => {};
   #reject: (error: QuartermasterError) => void = () => {};
 
-  /** `abandon` is called, at most once, when the user's signal aborts. */
+  /** `abandon` is called, at most once, when the user's signal aborts; it has not yet. */
   constructor(
     profile: ResourceProfile,
     deadlineMs: number,
     options: RequestSlotsOptions,
+    signals: SharedSignals,
     abandon: (gathering: SlotGathering) => void,
   ) {
     this.profile = profile;
     this.deadlineMs = deadlineMs;
     this.#options = options;
+    this.#signals = signals;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     this.#onAbort = () => abandon(this);
-    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (options.signal !== undefined) signals.follow(options.signal, this.#onAbort);
   }
 
   get settled(): boolean {
@@ -95,6 +99,7 @@ export class SlotGathering {
 
   #settle(): void {
     this.#settled = true;
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    const { signal } = this.#options;
+    if (signal !== undefined) this.#signals.leave(signal, this.#onAbort);
   }
 }

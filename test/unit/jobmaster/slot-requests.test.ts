@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import type { QuartermasterError } from '../../../src/core/problem.ts';
 import type { Slot } from '../../../src/jobmaster/slot.ts';
@@ -66,6 +67,45 @@ describe('a job master that asks for slots', () => {
     expect(c.one.received('rejectSlot').map((rejected) => rejected.reason)).to.deep.equal(['not-wanted']);
     expect(c.te.received('releaseLeases')).to.have.length(1);
     expect(c.te.received('claimSlot')).to.deep.equal([]);
+  });
+
+  it('withdraws when its signal aborts in the very turn in which it was made', async () => {
+    const job = await c.started();
+    const abort = new AbortController();
+    let second: Watched<Slot[]> | null = null;
+    const onSlot = (): void => {
+      second = new Watched(job.requestSlots(1, SMALL, { signal: abort.signal }));
+      abort.abort(new Error('not now'));
+    };
+    c.one.grantOf = c.nextGrant;
+    const first = new Watched(job.requestSlots(1, SMALL, { onSlot }));
+    await c.clock.until(() => first.settled);
+    await c.clock.advance(10);
+    expect(second).to.have.nested.property('error.code', 'CANCELLED');
+    expect(c.one.received('requestSlots').flatMap(({ requests }) => requests)).to.have.length(1);
+  });
+
+  it('leaves one listener at a signal that many requests share, and none when they are over', async () => {
+    const job = await c.started();
+    const abort = new AbortController();
+    const listeners = (): number => getEventListeners(abort.signal, 'abort').length;
+    const all = Array.from(
+      { length: 30 },
+      () => new Watched(job.requestSlots(1, SMALL, { signal: abort.signal })),
+    );
+    await c.clock.advance(10);
+    expect(listeners()).to.equal(1);
+    abort.abort();
+    await c.clock.advance(10);
+    expect(all.map((slots) => (slots.error as QuartermasterError).code)).to.deep.equal(
+      all.map(() => 'CANCELLED'),
+    );
+    expect(listeners()).to.equal(0);
+    const other = new AbortController();
+    const last = new Watched(job.requestSlots(1, SMALL, { signal: other.signal, timeoutMs: 1_000 }));
+    await c.clock.advance(2_000);
+    expect(last.settled).to.equal(true);
+    expect(getEventListeners(other.signal, 'abort')).to.deep.equal([]);
   });
 
   it('rejects a wrong profile and names its fields, without a word to anybody', async () => {
