@@ -39,10 +39,12 @@ export class HandOver {
     return this.#underWay ? HANDING_OVER : null;
   }
 
-  /** Stops taking work and lets what is under way come to its end, for a short while. */
+  /** Stops taking and beginning work and lets what is under way come to its end, for a short while. */
   async finishWork(): Promise<void> {
     this.#underWay = true;
     const { clock, term } = this.#around;
+    // Slots are freed all the time, and requests wait for them: without this there would be no end to it.
+    term()?.driver.holdBack();
     const untilMs = clock.monotonicMs() + FINISH_MS;
     const working = (): boolean => term()?.idle === false;
     while (working() && clock.monotonicMs() < untilMs) {
@@ -62,6 +64,7 @@ export class HandOver {
     } finally {
       // A refused resignation has changed nothing; after any other the term is over.
       this.#underWay = this.#around.stopping();
+      if (!this.#underWay) this.#around.term()?.driver.goOn();
     }
   }
 
