@@ -1,6 +1,7 @@
 import type { ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError, toProblem, type Problem } from '../core/problem.ts';
 import type { LeaderElectionService } from '../ha/leader-election.ts';
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Peers } from './peers.ts';
@@ -71,6 +72,10 @@ export class HandOver {
   /** For one that goes: hands leadership to one that can take it, when the next in line cannot. Never rejects. */
   async passOver(reason: string): Promise<void> {
     const { election, logger, peers, term } = this.#around;
+    if (term() !== null && election.storeFull) {
+      // Whoever is taken out of the line could not join it again.
+      return logger.log('error', 'leaves-nobody-to-lead', { reason, detail: STORE_FULL.detail });
+    }
     const successor = peers.successor();
     if (term()?.mayServe() !== true || !('to' in successor) || successor.to === null) return;
     try {
