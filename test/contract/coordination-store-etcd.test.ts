@@ -2,6 +2,7 @@ import { EtcdCluster } from '../../src/cli/cluster/etcd-cluster.ts';
 import { EtcdCoordinationStore } from '../../src/ha/etcd/etcd-coordination-store.ts';
 import { SystemClock } from '../../src/runtime/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
+import { standStill } from '../support/stand-still.ts';
 import { describeCoordinationStore } from './coordination-store.contract.ts';
 import type { StoreUnderTest } from './store-under-test.ts';
 
@@ -23,16 +24,16 @@ async function agree(urls: readonly string[]): Promise<boolean> {
   return new Set(views.map(({ leader, raftTerm }) => `${leader} ${raftTerm}`)).size === 1;
 }
 
-async function startEtcd(): Promise<StoreUnderTest> {
+async function startEtcd(members: 1 | 3): Promise<StoreUnderTest> {
   const clock = new SystemClock();
-  const cluster = await EtcdCluster.start({ members: 3, heartbeatIntervalMs: 20, electionTimeoutMs: 200 });
+  const cluster = await EtcdCluster.start({ members, heartbeatIntervalMs: 20, electionTimeoutMs: 200 });
   const url = cluster.members[0]?.url ?? '';
   return {
     connect: () => new EtcdCoordinationStore({ endpoints: cluster.urls, clock }),
     answer: (call) => call,
     until: (what, condition, limitMs) => eventually(what, condition, limitMs),
     nowMs: () => clock.monotonicMs(),
-    silence: (member) => void cluster.members[member]?.kill('SIGSTOP'),
+    silence: (member) => standStill(cluster.members[member]?.pid ?? NaN),
     kill: async (member) => cluster.members[member]?.crash(),
     repair: async () => {
       for (const member of cluster.members) member.kill('SIGCONT');

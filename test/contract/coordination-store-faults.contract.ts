@@ -59,7 +59,7 @@ export function describeStoreFaults(context: () => StoreContext): void {
       await put(`${prefix}a`, '');
       await store.answer(endpoint.grantLease(leaseId, 60, CALL_MS));
       await store.answer(endpoint.keepAlive(leaseId, CALL_MS));
-      store.silence(0);
+      await store.silence(0);
       const range: RangeOperation = { type: 'range', key: prefix };
       const calls: (() => Promise<unknown>)[] = [
         () => endpoint.range(range, 300),
@@ -80,7 +80,7 @@ export function describeStoreFaults(context: () => StoreContext): void {
       const leaseId = randomness.leaseId();
       await store.answer(endpoint.grantLease(leaseId, 60, CALL_MS));
       await store.answer(endpoint.keepAlive(leaseId, CALL_MS));
-      store.silence(0);
+      await store.silence(0);
       expect(await failure(store.answer(endpoint.keepAlive(leaseId, 200)))).to.equal('unknown-outcome');
       expect(await failure(store.answer(endpoint.keepAlive(leaseId, 200)))).to.equal('unknown-outcome');
       await store.repair();
@@ -95,7 +95,7 @@ export function describeStoreFaults(context: () => StoreContext): void {
       const standing = new RecordingWatchListener();
       endpoint.watch({ key: prefix, prefix: true }, revision, standing);
       await store.until('the watch stands', () => standing.events.length === 1);
-      store.silence(0);
+      await store.silence(0);
       const asked = new RecordingWatchListener();
       endpoint.watch({ key: prefix, prefix: true }, revision, asked);
       await store.until('both have ended', () => standing.ends.length + asked.ends.length === 2, 15_000);
@@ -104,7 +104,7 @@ export function describeStoreFaults(context: () => StoreContext): void {
 
     it('goes on with one member of three stopped', async () => {
       const { store, client, prefix } = context();
-      store.silence(2);
+      await store.silence(2);
       const success = [{ type: 'put', key: `${prefix}a`, value: 'x' }] as const;
       // When the stopped one led, the others first have to elect.
       const transaction = { compare: [], success, failure: [] };
@@ -117,8 +117,8 @@ export function describeStoreFaults(context: () => StoreContext): void {
       const watching = new RecordingWatchListener();
       endpoint.watch({ key: prefix, prefix: true }, revision, watching);
       await store.until('the watch stands', () => watching.events.length === 1);
-      store.silence(1);
-      store.silence(2);
+      await store.silence(1);
+      await store.silence(2);
       const mine: Compare = { key: `${prefix}a`, target: 'create', result: '==', operand: revision };
       // etcd answers this from the one member's own store. It says "still mine", which proves nothing.
       const comparesOnly = { compare: [mine], success: [], failure: [] };

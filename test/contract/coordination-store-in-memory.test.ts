@@ -20,7 +20,7 @@ function startModel(): StoreUnderTest {
     },
     until: (what, condition, limitMs) => clock.until(condition, limitMs, what),
     nowMs: () => clock.monotonicMs(),
-    silence: (member) => etcd.setCondition(nameOf(member), 'silent'),
+    silence: (member) => Promise.resolve(etcd.setCondition(nameOf(member), 'silent')),
     kill: (member) => Promise.resolve(etcd.setCondition(nameOf(member), 'down')),
     repair: () => {
       for (const name of etcd.memberNames) etcd.setCondition(name, 'up');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { KeyValue, Operation } from '../../src/ha/coordination-store.ts';
+import type { KeyValue, Operation, TransactionResult } from '../../src/ha/coordination-store.ts';
 import { CALL_MS, failure, type StoreContext } from './store-under-test.ts';
 
 /** What can be read: by order, page by page, as of an earlier revision, and within a transaction. */
@@ -82,15 +82,26 @@ export function describeRanges(context: () => StoreContext): void {
   });
 
   it('changes nothing when a range of the transaction has a revision that cannot be read', async () => {
-    const { transact, put, get, prefix } = context();
-    const before = await put(`${prefix}a`, '1');
-    const success: Operation[] = [
-      { type: 'put', key: `${prefix}a`, value: '2' },
-      { type: 'range', key: `${prefix}a`, revision: before + 1_000n },
-    ];
-    expect(await failure(transact({ success }))).to.equal('rejected');
-    expect(await get(`${prefix}a`)).to.include({ value: '1', modRevision: before });
-    expect((await transact({ success: [success[0]!] })).revision).to.equal(before + 1n);
+    const { startAnother, prefix } = context();
+    // Each member of etcd 3.4 refuses it for itself while it is applied, and they count revisions differently afterwards.
+    const store = await startAnother();
+    const client = store.connect();
+    const [endpoint] = client.endpoints;
+    const key = `${prefix}a`;
+    const transact = (...success: Operation[]): Promise<TransactionResult> =>
+      store.answer(endpoint.transact({ compare: [], success, failure: [] }, CALL_MS));
+    try {
+      const before = (await transact({ type: 'put', key, value: '1' })).revision;
+      const put: Operation = { type: 'put', key, value: '2' };
+      const unreadable = transact(put, { type: 'range', key, revision: before + 1_000n });
+      expect(await failure(unreadable)).to.equal('rejected');
+      const { keyValues } = await store.answer(endpoint.range({ type: 'range', key }, CALL_MS));
+      expect(keyValues[0]).to.include({ value: '1', modRevision: before });
+      expect((await transact(put)).revision).to.equal(before + 1n);
+    } finally {
+      await client.close();
+      await store.stop();
+    }
   });
 
   it('does not show its own writes as of the revision before it', async () => {

@@ -14,7 +14,7 @@ import {
 /** Deadline of a call that is expected to be answered. */
 export const CALL_MS = 5_000;
 
-/** An etcd of three members, real or modelled, as the contract suite handles it. Members are numbered from 0. */
+/** An etcd of three members or one, real or modelled, as the contract suite handles it. Members are numbered from 0. */
 export interface StoreUnderTest {
   /** A client of its own over all members, in order. */
   connect(): CoordinationStore;
@@ -25,7 +25,7 @@ export interface StoreUnderTest {
   /** The time that the store goes by. */
   nowMs(): number;
   /** The member's process is stopped: its connections stand, but nobody answers. */
-  silence(member: number): void;
+  silence(member: number): Promise<void>;
   /** The member's process is gone. */
   kill(member: number): Promise<void>;
   /** Every member runs again and the whole is healthy. */
@@ -42,6 +42,8 @@ export interface StoreContext {
   readonly endpoint: StoreEndpoint;
   /** Prefix of the keys of this test. */
   readonly prefix: string;
+  /** Another store, of one member where members could differ, for what later tests must not find. */
+  readonly startAnother: () => Promise<StoreUnderTest>;
   readonly transact: (transaction: Partial<Transaction>) => Promise<TransactionResult>;
   /** Resolves to the revision of the write. */
   readonly put: (key: string, value: string, lease?: bigint) => Promise<bigint>;
