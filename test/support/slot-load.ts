@@ -8,6 +8,8 @@ export interface SlotLoadOptions {
   readonly cluster: string;
   readonly resourceManagers: readonly string[];
   readonly timing: Partial<Timing>;
+  /** Within it a leader must have taken the job; 20 s at first. */
+  readonly registerWithinMs?: number | undefined;
   /** Slots that are held from the beginning to the end. */
   readonly held: number;
   /** How many ask for a slot, give it back and ask again, all the time. */
@@ -38,9 +40,9 @@ export class SlotLoad {
 
   /** Resolves when the slots to be held are in hand. */
   static async start(options: SlotLoadOptions): Promise<SlotLoad> {
-    const { version, held, workers, ...rest } = options;
+    const { version, held, workers, registerWithinMs = 20_000, ...rest } = options;
     const { JobMaster: client } = await version.sdk();
-    const load = new SlotLoad(await client.register({ ...rest, timeoutMs: 20_000 }));
+    const load = new SlotLoad(await client.register({ ...rest, timeoutMs: registerWithinMs }));
     for (const slot of held === 0 ? [] : await load.#job.requestSlots(held, PROFILE, { timeoutMs: 20_000 })) {
       load.#held.push(slot);
       load.#watch(slot);

@@ -87,7 +87,8 @@ export class UpgradeCluster {
 
   /** An etcd, and ports for three resource managers and some task executors. */
   static async start(): Promise<UpgradeCluster> {
-    return new UpgradeCluster(await EtcdCluster.start(), await freePorts(12));
+    const etcd = await EtcdCluster.start({ heartbeatIntervalMs: 20, electionTimeoutMs: 200 });
+    return new UpgradeCluster(etcd, await freePorts(12));
   }
 
   /** Addresses of the resource managers, running or not. */
@@ -119,7 +120,7 @@ export class UpgradeCluster {
   /** A job over the SDK of that version. */
   load(
     jobId: string,
-    size: { readonly held: number; readonly workers: number },
+    size: { readonly held: number; readonly workers: number; readonly registerWithinMs?: number },
     version = BuiltVersion.present,
   ): Promise<SlotLoad> {
     return SlotLoad.start({
