@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseTap } from './support/tap-report.ts';
 
 // `make test` after the build: format, lint, then all tests, the quick ones first. The last line is always
@@ -30,9 +30,29 @@ interface Outcome {
 const BIN = 'node_modules/.bin';
 const TESTS = 'dist/test';
 /** All steps together end within this time. */
-const ALL_STEPS_MS = 480_000;
+const ALL_STEPS_MS = 300_000;
+const IN_PARALLEL = ['--parallel', '--jobs', '2'];
 /** Tests that start processes or wait for real time. */
 const SLOW = /[\\/](integration|e2e)[\\/]|-etcd\.test\.js$/;
+/** Of those that take longest, the longest first: begun last, they would run alone in the end. */
+const LONGEST_FIRST = [
+  'rolling-upgrade',
+  'lost-etcd',
+  'failover',
+  'drill',
+  'dev-lifecycle',
+  'coordination-store-etcd',
+  'audit',
+  'etcd-trouble',
+  'drill-namespaces',
+  'etcd-full',
+  'asked-to-go',
+  'etcd-access',
+  'doctor',
+  'etcd-model',
+  'worker-provider',
+  'operator-http',
+];
 /** Takes every core for itself. */
 const MANY_STORMS = /[\\/]many-storms\.test\.js$/;
 
@@ -41,21 +61,27 @@ function mocha(name: string, files: readonly string[], timeoutMs: number, option
   return { name, program: `${BIN}/mocha`, programArguments, timeoutMs, tap: true };
 }
 
+/** Its place among those that take longest; after all of them when it is none. */
+function rankOf(file: string): number {
+  const rank = LONGEST_FIRST.indexOf(basename(file, '.test.js'));
+  return rank === -1 ? LONGEST_FIRST.length : rank;
+}
+
 function allSteps(): Step[] {
   const files = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => join(TESTS, file))
     .sort();
-  const slow = files.filter((file) => SLOW.test(file));
+  const slow = files.filter((file) => SLOW.test(file)).toSorted((a, b) => rankOf(a) - rankOf(b));
   const storms = files.filter((file) => MANY_STORMS.test(file));
   const quick = files.filter((file) => !SLOW.test(file) && !MANY_STORMS.test(file));
   const check = { timeoutMs: 120_000, tap: false };
   return [
     { name: 'format', program: `${BIN}/biome`, programArguments: ['format', '.'], ...check },
     { name: 'lint', program: `${BIN}/oxlint`, programArguments: ['--type-aware'], ...check },
-    mocha('quick tests', quick, 90_000, []),
-    mocha('simulation', storms, 150_000, []),
-    mocha('slow tests', slow, 330_000, ['--parallel', '--jobs', '2']),
+    mocha('quick tests', quick, 60_000, IN_PARALLEL),
+    mocha('simulation', storms, 120_000, []),
+    mocha('slow tests', slow, 200_000, IN_PARALLEL),
   ];
 }
 
