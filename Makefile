@@ -1,7 +1,7 @@
 # `make run` and `make test` work in a fresh clone: each target installs what it needs. GNU make 3.81 or later.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage simulate exhaustive model mutants chaos bench-failover bench-recovery bench-load build lint format clean etcd
+.PHONY: help run test coverage simulate exhaustive model properties mutants chaos bench-failover bench-recovery bench-load build lint format clean etcd
 
 NPM := npm --no-update-notifier
 INSTALLED := node_modules/.installed
@@ -13,6 +13,7 @@ help:
 	@echo 'make simulate        many seeds of the simulator: SEEDS=n, FROM=n, SEED=n, FAULTS=1,2, SCENARIO=name, TRACE=file, DETERMINISM=1'
 	@echo 'make exhaustive      every reachable state of small worlds: WORLD=name'
 	@echo 'make model           the model of etcd against etcd: OPERATIONS=n, SEED=n'
+	@echo 'make properties      the slot manager against a naive model of it: RUNS=n, SEED=n, FROM=n'
 	@echo 'make mutants         plants known bugs in a copy, one at a time; each must be found: ONLY=name'
 	@echo 'make chaos           random faults on real processes, then audit and judge: MINUTES=n, SEED=n, JSON=1'
 	@echo 'make bench-failover  this project, etcd3 and etcdctl elect fail over in turn: ROUNDS=n, ETCDCTL_ROUNDS=n, JSON=1'
@@ -55,6 +56,10 @@ exhaustive: build
 # The seed and, after a difference, the command that repeats it are printed.
 model: build etcd
 	@node dist/test/etcd-model/main.js
+
+# The seed and, after a difference, the shortest run found and the command that repeats it are printed.
+properties: build
+	@node dist/test/slot-model/main.js
 
 mutants: build
 	@node dist/test/mutants/main.js

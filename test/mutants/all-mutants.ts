@@ -1,3 +1,4 @@
+import { BOOK_MUTANTS } from './book-mutants.ts';
 import { DEADLINE_MUTANTS } from './deadline-mutants.ts';
 import { ELECTION_MUTANTS } from './election-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -11,5 +12,6 @@ export const ALL_MUTANTS: readonly Mutant[] = [
   ...DEADLINE_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...SLOT_MUTANTS,
+  ...BOOK_MUTANTS,
   ...JOB_MASTER_MUTANTS,
 ];

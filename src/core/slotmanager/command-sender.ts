@@ -121,7 +121,8 @@ export class CommandSender {
       if (command.kind === 'freeSlot') command.slot.freeing = 'wanted';
       else {
         this.#slots.vacate(command.slot);
-        requests.push(command.request);
+        // One that has timed out in this turn has ended.
+        if (command.request.slot === command.slot) requests.push(command.request);
       }
     }
     return requests;

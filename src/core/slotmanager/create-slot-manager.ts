@@ -95,7 +95,10 @@ class TermSlotManager implements SlotManager {
     this.#turn.nowMs = Math.max(this.#turn.nowMs, nowMs);
     this.#turn.due.runDue(this.#turn.nowMs);
     this.#dispatch(event);
-    for (const slot of this.#requests.orphans) this.#sender.freeSlot(slot);
+    // The event may have told that the slot is in use meanwhile: then there is nothing to take back.
+    for (const [slot, allocationId] of this.#requests.orphans)
+      if (slot.state === 'requested' && slot.holder?.allocationId === allocationId)
+        this.#sender.freeSlot(slot);
     this.#requests.orphans.clear();
     this.#placement.run();
     this.#sender.flush();

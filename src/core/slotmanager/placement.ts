@@ -49,14 +49,19 @@ export class Placement {
     }
   }
 
+  /** Gives it the best fit there is. Who came before it and may have that very slot is placed first. */
   #place(request: SlotRequestEntry): boolean {
-    const slot = this.#slots.ready.find(request.profile, request.classKey, (entry) =>
-      this.#requests.isExcluded(request, entry),
-    );
-    if (slot === null) return false;
-    this.#requests.give(request, slot);
-    this.#sender.requestSlot(slot, request);
-    return true;
+    for (;;) {
+      const slot = this.#slots.ready.find(request.profile, request.classKey, (entry) =>
+        this.#requests.isExcluded(request, entry),
+      );
+      if (slot === null) return false;
+      const first = this.#requests.waiting.earliestFor(slot, this.#requests.isExcluded);
+      if (first !== null && first.sequence < request.sequence && this.#place(first)) continue;
+      this.#requests.give(request, slot);
+      this.#sender.requestSlot(slot, request);
+      return true;
+    }
   }
 
   #considerContainer(request: SlotRequestEntry): void {

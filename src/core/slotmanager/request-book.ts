@@ -19,7 +19,7 @@ export class RequestBook {
   /** Requests to look for a slot for, because they are new, or wait again, or may use a task executor again. */
   readonly toPlace = new Set<SlotRequestEntry>();
   /** Slots asked for on behalf of a request that has timed out since: to be freed by a command. */
-  readonly orphans = new Set<SlotEntry>();
+  readonly orphans = new Map<SlotEntry, AllocationId>();
   readonly #turn: Turn;
   readonly #requests = new Map<AllocationId, SlotRequestEntry>();
   readonly #byJobMaster = new Map<JobMasterId, Set<SlotRequestEntry>>();
@@ -83,6 +83,11 @@ export class RequestBook {
     request.slot = null;
     this.waiting.add(request);
     this.toPlace.add(request);
+    this.awaitDeadline(request);
+  }
+
+  /** It waits, or is being given a slot, until its deadline as it stands now. */
+  awaitDeadline(request: SlotRequestEntry): void {
     this.#setTimer(request, request.deadlineMs, () => this.#timeOut(request));
   }
 
@@ -199,7 +204,7 @@ export class RequestBook {
           ? 'No slot was found that fits.'
           : `No slot was found that fits on another task executor than those that cannot be reached: ${unreachable}.`,
     });
-    if (slot !== null) this.orphans.add(slot);
+    if (slot !== null) this.orphans.set(slot, request.allocationId);
   }
 
   #leaveLine(request: SlotRequestEntry): void {

@@ -184,6 +184,7 @@ export class RequestDesk {
       this.tryElsewhere(request, slot);
     else if (request.state === 'allocated') announce(this.#turn, request);
     else if (request.state === 'waiting') this.#requests.wait(request);
+    else if (request.state === 'requested') this.#requests.awaitDeadline(request);
     // One that has been claimed and ended is not brought back by a late duplicate, only by a heartbeat.
     else if (request.state === 'doubtful' && !request.everClaimed) this.#requests.wait(request);
   }

@@ -65,6 +65,34 @@ describe('SlotManager: slot requests', () => {
     expect(bench.counts()).to.equal('0/1/0');
   });
 
+  it('leaves the slot alone when the news at that very time is that another allocation has it', () => {
+    bench.register('te', [slot(0, N)]);
+    bench.request('r', N, { remainingMs: 1_000 });
+    bench.nowMs = 1_000;
+    bench.report('te', [slot(0, N, 'other', { state: 'granted' })], { lastSeen: bench.lastCall().number });
+    expect(bench.of('failSlotRequest')).to.have.length(1);
+    expect(bench.states()).to.deep.equal(['te/0 allocated other']);
+    expect([...bench.manager.slots()].map(({ beingFreed }) => beingFreed)).to.deep.equal([false]);
+  });
+
+  it('does not bring back what timed out when its task executor becomes unreachable at that very time', () => {
+    bench.register('te', [slot(0, N), slot(1, N)]);
+    bench.request('r', N);
+    bench.request('unsent', N, { remainingMs: 1_000 });
+    bench.nowMs = 1_000;
+    bench.unreachable('te');
+    expect(bench.of('failSlotRequest').map(({ allocationId }) => allocationId)).to.deep.equal(['unsent']);
+    expect(bench.manager.pendingRequests()).to.equal(1);
+  });
+
+  it('lets a repetition shorten the time of a request, also while its task executor is being asked', () => {
+    bench.register('te', [slot(0, N)]);
+    bench.request('r', N, { remainingMs: 5_000 });
+    bench.request('r', N, { remainingMs: 1_000 });
+    bench.pass(1_000);
+    expect(bench.of('failSlotRequest')).to.have.length(1);
+  });
+
   it('does not let a repetition lengthen the time of a request', () => {
     bench.request('r', N, { remainingMs: 1_000 });
     bench.pass(500);
@@ -86,6 +114,15 @@ describe('SlotManager: slot requests', () => {
     bench.request('n2', N);
     bench.register('te', [slot(0, N)]);
     expect(bench.states()).to.deep.equal(['te/0 requested n1']);
+  });
+
+  it('serves first come first served also where slots of several sizes come at once', () => {
+    const cores = { cpuCores: 8, memoryMB: 1_024, extended: {} };
+    const gpu = { cpuCores: 2, memoryMB: 1_024, extended: { gpu: 1 } };
+    bench.request('first', cores);
+    bench.request('second', B);
+    bench.register('te', [slot(0, gpu), slot(1, cores)]);
+    expect(bench.states()).to.deep.equal(['te/0 requested second', 'te/1 requested first']);
   });
 
   it('keeps the place in the line of a request that was refused', () => {
