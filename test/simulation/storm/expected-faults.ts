@@ -4,6 +4,7 @@ export const EXPECTED_FAULTS: readonly string[] = [
   'RM crash, new id',
   'two RMs of one id',
   'TE crash, same id',
+  'TE crash, same id at another address',
   'TE crash, state lost',
   'TE crash, new id',
   'two TEs of one id',

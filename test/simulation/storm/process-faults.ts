@@ -68,13 +68,14 @@ const crashTaskExecutor: Fault = (world, strike) => {
   if (way === 'state lost') world.loseState(name);
   const resourceId = way === 'new id' ? world.newName('te') : undefined;
   const slots = way === 'same id' && target < 0.2 ? 1 : undefined;
+  const elsewhere = variant < 0.2 ? `${name}:2` : undefined;
   world.during(lengthMs(strike, 5, DOWN_MS), () => {
     // Another process of its id may have put it out for good.
     if (!world.cluster.taskExecutors.has(name)) return;
     if (resourceId !== undefined) world.loseState(name);
-    world.startTaskExecutor(name, resourceId, slots);
+    world.startTaskExecutor(name, resourceId, slots, elsewhere);
   });
-  return `TE crash, ${way}`;
+  return elsewhere === undefined ? `TE crash, ${way}` : 'TE crash, same id at another address';
 };
 
 const secondTaskExecutor: Fault = (world, strike) => {

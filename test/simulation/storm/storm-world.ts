@@ -125,8 +125,8 @@ export class StormWorld {
     this.#resourceIds.set(name, resourceId);
   }
 
-  /** `resourceId` is new and stays with the place; `slots` other than usual only this time. */
-  startTaskExecutor(name: string, resourceId?: string, slots?: number): void {
+  /** `resourceId` is new and stays with the place; `slots` and `address` other than usual only this time. */
+  startTaskExecutor(name: string, resourceId?: string, slots?: number, address?: string): void {
     if (this.cluster.taskExecutors.get(name)?.process.alive === true) return;
     if (resourceId !== undefined) {
       this.retired.add(this.resourceIdAt(name) as ResourceId);
@@ -138,7 +138,8 @@ export class StormWorld {
     const profiles = Array.from({ length: count }, () => SMALL);
     this.onExecutorsChanged();
     if (usual < 0) this.#forgotten(name);
-    this.cluster.startTaskExecutor(this.resourceIdAt(name), profiles, { forgetful: usual < 0, name });
+    const variant = { forgetful: usual < 0, name, ...(address !== undefined && { address }) };
+    this.cluster.startTaskExecutor(this.resourceIdAt(name), profiles, variant);
   }
 
   /** A second process of a job has a name like `job-1/b`. */
