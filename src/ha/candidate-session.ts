@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type {
   CheckOutcome,
+  Deposition,
   ElectionEffect,
   ElectionEvent,
   Ending,
@@ -41,6 +42,8 @@ export interface CandidateSetting {
   readonly report: (event: ElectionEvent) => void;
   /** The identity's value as it was last seen, byte for byte; null while there is none. */
   readonly identityValue: () => string | null;
+  /** When the process of that boot nonce was last seen to serve, by the wall clock; null when it never was. */
+  readonly lastServingMs: (bootNonce: string) => number | null;
   /** Who stood first in line last, if the watch has told of its end. */
   readonly headGone: () => HeadGone | null;
   /** How many task executors the contender is connected to. */
@@ -191,6 +194,7 @@ export class CandidateSession {
       identity,
       identityValue: this.#identityValue(identity),
       deposition,
+      lastServingMs: this.#lastServingMs(deposition),
       headGone: this.#setting.headGone(),
     };
     const confirmed = await confirmTerm(context, keys, this.#setting.history, term, this.signal);
@@ -258,7 +262,8 @@ export class CandidateSession {
     const own = this.#own;
     if (own === null) return;
     const { context, keys, history, resourceManagerId: by } = this.#setting;
-    const request = { own, by, generation, deposition };
+    const lastServingMs = this.#lastServingMs(deposition);
+    const request = { own, by, generation, deposition, lastServingMs };
     const outcome = await deposeHead(context, keys, history, request, this.signal);
     if (outcome === null || this.signal.aborted) return;
     const fields = { outcome, evidence: deposition.evidence };
@@ -289,6 +294,11 @@ export class CandidateSession {
     const parsed = seen === null ? null : parseIdentity(seen);
     const same = parsed?.clusterId === identity.clusterId && parsed.generation === identity.generation;
     return same && seen !== null ? seen : formatIdentity(identity);
+  }
+
+  #lastServingMs(deposition: Deposition | null): number | null {
+    const head = deposition?.dead[0]?.candidate ?? null;
+    return head === null ? null : this.#setting.lastServingMs(head.bootNonce);
   }
 
   #report(event: ElectionEvent): void {

@@ -39,6 +39,8 @@ export interface TermToConfirm {
   readonly identityValue: string;
   /** Who is to be deposed with it; null when nobody stands ahead. */
   readonly deposition: Deposition | null;
+  /** When the head to be deposed was last seen to serve, by the wall clock; null when it never was. */
+  readonly lastServingMs: number | null;
   /** Who stood first in line before, if the watch has told of its end. */
   readonly headGone: HeadGone | null;
 }
@@ -96,7 +98,7 @@ async function sendConfirm(
   if (deposition !== null) {
     const wallMs = context.clock.wallMs();
     if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return withoutRegistrations({ kind: 'limited' });
-    const end = depositionEnd(deposition, by, wallMs);
+    const end = depositionEnd(deposition, by, wallMs, term.lastServingMs);
     deposed = deposedKeys(keys, rows, deposition, generation, end);
     endOf = (row) => (row.epoch === deposedEpoch ? end : lost);
   }

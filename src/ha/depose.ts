@@ -20,9 +20,15 @@ import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
 const FOREIGN = 'foreign' as ResourceManagerId;
 
 /** How history says that a term ended by a deposition. */
-export function depositionEnd(deposition: Deposition, by: ResourceManagerId, wallMs: number): TermEnd {
+export function depositionEnd(
+  deposition: Deposition,
+  by: ResourceManagerId,
+  wallMs: number,
+  lastServingMs: number | null = null,
+): TermEnd {
   const at = new Date(wallMs).toISOString();
-  return { at, reason: DEPOSED, evidence: deposition.evidence.slice(0, 4_096), by };
+  const end = { at, reason: DEPOSED, evidence: deposition.evidence.slice(0, 4_096), by };
+  return lastServingMs === null ? end : { ...end, lastServingAt: new Date(lastServingMs).toISOString() };
 }
 
 /** The keys that the deposition removes, and the row of a head that never confirmed. */
@@ -59,6 +65,8 @@ export interface DeposalRequest {
   readonly by: ResourceManagerId;
   readonly generation: number;
   readonly deposition: Deposition;
+  /** When the head was last seen to serve, by the wall clock; null when it never was. */
+  readonly lastServingMs: number | null;
 }
 
 /** Deposes whoever is known to be gone, for the sake of one who stands between. */
@@ -86,13 +94,13 @@ export async function deposeHead(
   request: DeposalRequest,
   signal: AbortSignal,
 ): Promise<DepositionOutcome | null> {
-  const { own, by, generation, deposition } = request;
+  const { own, by, generation, deposition, lastServingMs } = request;
   const epoch = deposition.dead[0]?.createRevision ?? 0n;
   const rows = await history.readDuring(epoch, context, keys, signal);
   if (rows === null) return null;
   const wallMs = context.clock.wallMs();
   if (depositionsOfLate(rows, wallMs) >= MOST_DEPOSITIONS) return 'limited';
-  const end = depositionEnd(deposition, by, wallMs);
+  const end = depositionEnd(deposition, by, wallMs, lastServingMs);
   const deposed = deposedKeys(keys, rows, deposition, generation, end);
   const open = openRow(rows, epoch);
   const close = open === undefined ? [] : [{ keyValue: open.keyValue, closed: { ...open.row, ended: end } }];

@@ -42,7 +42,13 @@ const leaderRecord = z
     return { resourceManagerId: id, address, token, confirmedAt };
   });
 
-const termEnd = z.looseObject({ at: text, reason: text, evidence: text, by: text });
+const termEnd = z.looseObject({
+  at: text,
+  reason: text,
+  evidence: text,
+  by: text,
+  lastServingAt: text.optional(),
+});
 
 /** What a newer version has written beside these fields is kept when the row is written again. */
 const historyRow = z.looseObject({
@@ -55,7 +61,10 @@ const historyRow = z.looseObject({
   ended: termEnd.nullable(),
 });
 
-/** How a term ended: when (ISO 8601), why, what was seen, and which resource manager wrote it down. */
+/**
+ * How a term ended: when (ISO 8601), why, what was seen, and which resource manager wrote it down; of a deposition also
+ * when that one had last seen the deposed one serve, if it ever had.
+ */
 export type TermEnd = z.infer<typeof termEnd>;
 
 /**

@@ -3,6 +3,7 @@ import type { ElectionEffect, ElectionEvent } from '../core/election/election-ev
 import type { Identity } from '../core/election/identity.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
 import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
+import { LastServing } from '../core/election/last-serving.ts';
 import type { PeerSighting } from '../core/election/peer-sighting.ts';
 import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
 import type { BootNonce, ClusterId, LeaderSessionId, ResourceManagerId } from '../core/ids.ts';
@@ -59,6 +60,7 @@ export class StoreLeaderElection implements LeaderElectionService {
   readonly #machine: ElectionMachine;
   readonly #observer: ElectionObserver;
   readonly #spaceWatch: SpaceWatch;
+  readonly #lastServing = new LastServing();
   readonly #tasks: (() => void)[] = [];
   /** Ends what goes on after a candidacy: departures, and the creation of the identity. */
   readonly #life = new AbortController();
@@ -103,6 +105,7 @@ export class StoreLeaderElection implements LeaderElectionService {
       value: formatCandidate({ ...candidate, ...OWN_VERSIONS }),
       report: (event) => this.#dispatch(event),
       identityValue: () => this.#observer.state?.identity.keyValues[0]?.value ?? null,
+      lastServingMs: (bootNonce) => this.#lastServing.of(bootNonce),
       headGone: () => this.#observer.state?.headGone ?? null,
       reachableTaskExecutors: () => this.#contender?.reachableTaskExecutors() ?? 0,
     };
@@ -147,6 +150,7 @@ export class StoreLeaderElection implements LeaderElectionService {
   }
 
   peerSighted(sighting: PeerSighting): void {
+    this.#lastServing.take(sighting, this.#context.clock.wallMs());
     this.#dispatch({ type: 'peerSighted', sighting });
   }
 

@@ -184,7 +184,7 @@ const jobMaster = named(
 const historyRow = named(
   'HistoryRow',
   'One term of office with what etcd holds of it: `resourceManagerId`, `leaderSessionId`, `confirmedAt`, ' +
-    '`neverConfirmed` and `ended` (`at`, `reason`, `evidence`, `by`; null while it is not known to have ended).',
+    '`neverConfirmed` and `ended` (`at`, `reason`, `evidence`, `by`, and of one that was deposed `lastServingAt`; null while it is not known to have ended).',
   z.looseObject({
     generation: count,
     epoch: decimal,

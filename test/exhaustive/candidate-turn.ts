@@ -239,6 +239,7 @@ export class CandidateTurn {
       deposition,
       // Candidates of these worlds always read history: the confirm without a read is the simulator's to try.
       headGone: null,
+      lastServingMs: null,
     };
     const lost = { at: session.record.confirmedAt, reason: 'lost', evidence: '', by };
     const work = history.historyWork(rows, KEYS.historyRow(token.generation, token.epoch), (row) =>

@@ -57,8 +57,8 @@ function afterText({ term, after }: TermAccount): string {
   return term.neverConfirmed ? start : `${start}; ${gapText(leaderless, term, later)}`;
 }
 
-function gapText({ ms, unknownBecause }: Gap, earlier: Term, later: Term): string {
-  if (ms !== null) return `nobody led for ${lasting(ms)} in between`;
+function gapText({ ms, asSeen, unknownBecause }: Gap, earlier: Term, later: Term): string {
+  if (ms !== null) return `nobody ${asSeen ? 'was seen to lead' : 'led'} for ${lasting(ms)} in between`;
   const unknown = 'how long nobody led is not known';
   switch (unknownBecause) {
     case 'ended-by-the-confirm':

@@ -19,6 +19,7 @@ const record = z.object({
       reason: z.string().nullish().catch(null),
       evidence: z.string().nullish().catch(null),
       by: z.string().nullish().catch(null),
+      lastServingAt: moment,
     })
     .nullish()
     .catch(null),
@@ -39,6 +40,8 @@ export interface Term {
     readonly reason: string | null;
     readonly evidence: string | null;
     readonly by: string | null;
+    /** When whoever deposed it had last seen it serve. */
+    readonly lastServingAt: string | null;
   } | null;
   readonly createRevision: string;
   readonly modRevision: string;
@@ -47,6 +50,8 @@ export interface Term {
 /** How long nobody led between two terms. `ms` is null when `unknownBecause` says why. */
 export interface Gap {
   readonly ms: number | null;
+  /** Counted from when the earlier one was last seen to serve: it may have led for a little longer. */
+  readonly asSeen: boolean;
   readonly unknownBecause: 'no-end-recorded' | 'ended-by-the-confirm' | 'clocks-differ' | 'no-times' | null;
 }
 
@@ -103,7 +108,7 @@ function account(terms: readonly Term[], term: Term): TermAccount {
   return {
     term,
     ledForMs: duration(term.confirmedAt, term.ended?.at ?? null),
-    ledAtMost: next?.leaderless.unknownBecause === 'ended-by-the-confirm',
+    ledAtMost: term.ended !== null && next !== null && isClosedBy(next.term, term),
     before: before === null ? null : { term: before, leaderless: gapBetween(before, term) },
     neverConfirmedBefore: between.toReversed(),
     after: next,
@@ -112,13 +117,23 @@ function account(terms: readonly Term[], term: Term): TermAccount {
 
 /** The time from the end of one term to the confirm of the next one. */
 function gapBetween(earlier: Term, later: Term): Gap {
-  const unknown = (unknownBecause: Gap['unknownBecause']): Gap => ({ ms: null, unknownBecause });
+  const unknown = (unknownBecause: Gap['unknownBecause']): Gap => ({
+    ms: null,
+    asSeen: false,
+    unknownBecause,
+  });
   if (earlier.ended === null) return unknown('no-end-recorded');
+  const seenMs = duration(earlier.ended.lastServingAt, later.confirmedAt);
+  if (seenMs !== null && seenMs >= 0) return { ms: seenMs, asSeen: true, unknownBecause: null };
   // One transaction wrote both: the end it tells is that of its own moment, not of the last sign of life.
-  if (earlier.modRevision === later.createRevision) return unknown('ended-by-the-confirm');
+  if (isClosedBy(later, earlier)) return unknown('ended-by-the-confirm');
   const ms = duration(earlier.ended.at, later.confirmedAt);
   if (ms === null) return unknown('no-times');
-  return ms < 0 ? unknown('clocks-differ') : { ms, unknownBecause: null };
+  return ms < 0 ? unknown('clocks-differ') : { ms, asSeen: false, unknownBecause: null };
+}
+
+function isClosedBy(later: Term, earlier: Term): boolean {
+  return earlier.modRevision === later.createRevision;
 }
 
 function duration(from: string | null, to: string | null): number | null {
@@ -145,6 +160,7 @@ function readTerm(row: HistoryRows[number]): Term {
             reason: ended.reason ?? null,
             evidence: ended.evidence ?? null,
             by: ended.by ?? null,
+            lastServingAt: ended.lastServingAt ?? null,
           },
     createRevision,
     modRevision,

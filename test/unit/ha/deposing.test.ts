@@ -53,6 +53,19 @@ describe('the deposition over the store', () => {
     expect(second.contender.grants).to.have.length(1);
   });
 
+  it('tells when the deposed one was last seen to serve', async () => {
+    const { clock, scene, etcd } = simulated;
+    const { bootNonce } = placeOf(leader, second);
+    etcd.block('rm-1');
+    see(second, { type: 'answered', bootNonce, state: 'serving', epoch: 3n });
+    const seenAt = new Date(clock.wallMs()).toISOString();
+    await clock.advance(40);
+    see(second, { type: 'answered', bootNonce, state: 'suspended', epoch: 3n });
+    seeCrash(second, leader);
+    await takesOver(second);
+    expect((await scene.history())[0]?.ended?.lastServingAt).to.equal(seenAt);
+  });
+
   it('commits once though answers are lost, and though copies come late', async () => {
     const { etcd, clock, scene } = simulated;
     const confirms = simulated.writes(scene.keys.leader);

@@ -87,8 +87,12 @@ describe('the account of a term', () => {
 
   it('does not know how long nobody led when the confirm itself wrote the end down', () => {
     const { after, before }: TermAccount = accountOf(HISTORY, '1-7');
-    expect(before?.leaderless).to.deep.equal({ ms: 250, unknownBecause: null });
-    expect(after?.leaderless).to.deep.equal({ ms: null, unknownBecause: 'ended-by-the-confirm' });
+    expect(before?.leaderless).to.deep.equal({ ms: 250, asSeen: false, unknownBecause: null });
+    expect(after?.leaderless).to.deep.equal({
+      ms: null,
+      asSeen: false,
+      unknownBecause: 'ended-by-the-confirm',
+    });
     expect(renderAccount(accountOf(HISTORY, '7'))).to.contain(
       `to ${at('30.000')} at the latest, 19.8 s at most`,
     );
@@ -111,11 +115,25 @@ describe('the account of a term', () => {
       .and.contain('Told by   rm-2');
   });
 
+  it('tells of one that was deposed how long it had not been seen to lead', () => {
+    const rows = HISTORY.map((row) =>
+      row.epoch === '7'
+        ? { ...row, ended: { ...(row['ended'] as object), lastServingAt: at('29.950') } }
+        : row,
+    );
+    const { before } = accountOf(rows, '12');
+    expect(before?.leaderless).to.deep.equal({ ms: 50, asSeen: true, unknownBecause: null });
+    expect(renderAccount(accountOf(rows, '7')).replaceAll(/\s+/g, ' ')).to.contain(
+      'nobody was seen to lead for 50 ms in between',
+    );
+  });
+
   it('does not subtract times of clocks that contradict each other', () => {
     const [newest, ...older] = HISTORY.filter(({ epoch }) => epoch !== '9');
     const early = { ...newest, createRevision: '20', confirmedAt: at('29.000') } as HistoryRows[number];
     expect(accountOf([early, ...older], '12').before?.leaderless).to.deep.equal({
       ms: null,
+      asSeen: false,
       unknownBecause: 'clocks-differ',
     });
   });
