@@ -96,7 +96,8 @@ export class FencingGate {
       };
     }
     if (number.generation !== token.generation || number.epoch !== token.epoch) {
-      return { code: 'INVALID', detail: 'The number of the call is of another term than its token.' };
+      const detail = 'The number of the call is of another term than its token.';
+      return { code: 'INVALID', detail, fields: [{ field: 'number', detail }] };
     }
     const last = this.#lastSeen;
     if (last !== null && compareCommandNumbers(number, last) <= 0) {
