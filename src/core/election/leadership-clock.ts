@@ -51,12 +51,14 @@ export class LeadershipClock {
     this.#check = check;
     this.#lease = lease;
     this.#lastLook = now;
+    // The machine may have slept, and its clock been set back, while the confirm was under way.
+    this.#latched = this.#apartMs(check.sent, now) > this.#wallGapMs;
   }
 
   /** Compares both clocks with the last look; every other question is to be asked after it, in the same turn. */
   look(now: Instant): void {
     const passedMs = now.monotonicMs - this.#lastLook.monotonicMs;
-    const apartMs = Math.abs(now.wallMs - this.#lastLook.wallMs - passedMs);
+    const apartMs = this.#apartMs(this.#lastLook, now);
     this.#lastLook = now;
     if (passedMs <= this.#loopGapMs && apartMs <= this.#wallGapMs) return;
     this.#latched = true;
@@ -118,6 +120,11 @@ export class LeadershipClock {
   get leaseDeadlineMs(): number {
     const sentMs = Math.min(this.#check.sent.monotonicMs, this.#lease.sent.monotonicMs);
     return sentMs + LEASE_SHARE * this.#lease.ttlMs;
+  }
+
+  /** How differently the two clocks went from then on. */
+  #apartMs(then: Instant, now: Instant): number {
+    return Math.abs(now.wallMs - then.wallMs - (now.monotonicMs - then.monotonicMs));
   }
 
   #leaseElapsedMs(now: Instant): number {

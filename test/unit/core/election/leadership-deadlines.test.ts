@@ -202,6 +202,20 @@ describe('deadlines of a leader', () => {
     expect(rig.all('revokeLeadership')).to.have.length(1);
   });
 
+  it('does not serve on a confirm during which the machine slept and its wall clock was set back', () => {
+    rig = new ElectionRig();
+    rig.beginConfirm();
+    const confirmSent = rig.now;
+    silence();
+    rig.wallMs -= 60_000;
+    const outcome = { kind: 'confirmed', sent: confirmSent } as const;
+    rig.send({ type: 'confirmAnswered', candidacy: rig.candidacy, outcome });
+    expect(rig.serving).to.equal(false);
+    const { check, sent } = sendCheck();
+    rig.answerCheck(check, sent);
+    expect(rig.serving).to.equal(true);
+  });
+
   it('feeds no deadline by a check that finds a challenge, but by the answer to it', () => {
     silence();
     rig.pass(125);
