@@ -210,6 +210,10 @@ export class SimulatedProcess {
   /** So many of the next deliveries of watches come twice. */
   repeatedEvents = 0;
 
+  /** So many of the next frames with slot commands leave a second time, that much later. */
+  repeatedCommands = 0;
+  repeatedAfterMs = 0;
+
   /** A connection over which nothing leaves a process that has been stopped or killed. */
   #guarded(connection: Connection): Connection {
     return {
@@ -221,6 +225,10 @@ export class SimulatedProcess {
         if (this.#state === 'dead') return;
         this.observer.onSend(this, connection.peer, frame);
         this.#emit(() => connection.send(frame));
+        if (this.repeatedCommands > 0 && frame.includes('"type":"executeSlotCommands"')) {
+          this.repeatedCommands -= 1;
+          this.#world.schedule(this.repeatedAfterMs, () => this.#emit(() => connection.send(frame)));
+        }
       },
       close: (detail) => this.#emit(() => connection.close(detail)),
     };

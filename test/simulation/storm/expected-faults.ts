@@ -29,6 +29,7 @@ export const EXPECTED_FAULTS: readonly string[] = [
   'false proof of death',
   'wrong advertised address',
   'step-down',
+  'commands sent twice',
   'etcd member down',
   'etcd member silent',
   'stale etcd member that answers',

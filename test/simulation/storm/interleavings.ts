@@ -27,6 +27,7 @@ export const EXPECTED_INTERLEAVINGS: readonly string[] = [
   'challenges',
   'challenges answered',
   'commands fenced at a task executor',
+  'commands out of date at a task executor',
   'reports overtaken by a command',
   'reports to a leader of the past',
   'double grants for one request',

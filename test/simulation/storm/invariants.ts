@@ -140,6 +140,7 @@ export class Invariants {
     }
     const users = new Map<string, string>();
     const executors = this.#executors();
+    this.#claims();
     const allocations = new Map<string, string>();
     for (const { name, slot } of held) {
       const key = slotKey(slot.slotId);
@@ -157,6 +158,27 @@ export class Invariants {
       this.#lastGrant.set(key, slot.grantNumber);
       const why = executors.get(slot.slotId.resourceId)?.contradiction(slot) ?? null;
       if (why !== null) throw new Error(`G3: ${name} holds ${key}#${slot.grantNumber}, but ${why}`);
+    }
+  }
+
+  /**
+   * No allocation has two claimed leases, whatever its job makes of them. A task executor that was struck may hold one for
+   * longer than its job can know, as a suspended machine does.
+   */
+  #claims(): void {
+    const { cluster, struck } = this.#world;
+    const claimed = new Map<string, string>();
+    for (const [name, { process, endpoint }] of cluster.taskExecutors) {
+      if (!process.running || struck.workers.has(name)) continue;
+      const { phase, slots, resourceId } = endpoint.status();
+      if (phase !== 'running' || struck.doubled.has(resourceId)) continue;
+      for (const { state, lease, slotNumber } of slots) {
+        if (state !== 'claimed' || lease === null) continue;
+        const [here, there] = [`${resourceId}/${slotNumber}`, claimed.get(lease.allocationId)];
+        if (there !== undefined)
+          throw new Error(`G4: ${lease.allocationId} is claimed at ${there} and ${here}`);
+        claimed.set(lease.allocationId, here);
+      }
     }
   }
 

@@ -175,6 +175,18 @@ const falseProof: Fault = (world, strike) => {
   return 'false proof of death';
 };
 
+/** As from a sender that does not know whether it has sent them: late, below what was commanded since. */
+const repeatCommands: Fault = (world, strike) => {
+  const place =
+    world.resourceManagers.find(({ running }) => running.endpoint.state === 'serving') ??
+    pointedAt(world.resourceManagers, strike.action.target);
+  if (place === null) return null;
+  const { process } = place.running;
+  process.repeatedCommands += 1 + Math.floor(4 * strike.action.variant);
+  process.repeatedAfterMs = lengthMs(strike, 0, 2_000);
+  return 'commands sent twice';
+};
+
 /** Faults of the network that leave workers' work alone. */
 export const NETWORK_FAULTS: Readonly<Record<string, Fault>> = {
   'partition-rm-rm': partition('RM-RM', RM, RM),
@@ -182,6 +194,7 @@ export const NETWORK_FAULTS: Readonly<Record<string, Fault>> = {
   'partition-rm-jm': partition('RM-JM', RM, JM),
   'partition-rack': rack,
   'false-proof': falseProof,
+  'repeat-commands': repeatCommands,
 };
 
 /** Those that strike the links between workers, too. */
