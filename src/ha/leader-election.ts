@@ -168,7 +168,8 @@ export interface LeaderElectionService {
    * Says that etcd was wiped or restored: writes the cluster id that the workers know and a generation above every
    * other, and removes leader record and head of the line, all in one transaction. Resolves to the identity that
    * stands then. With the generation of a plan it may be repeated: once that one or a later one stands, nothing is
-   * done. Rejects with `CONFLICT` when a higher one has become necessary since, `NO_ANSWER` when nothing is known.
+   * done. Rejects with `CONFLICT` when a higher one has become necessary since, `STORE_FULL`, or `NO_ANSWER` when
+   * nothing is known.
    */
   declareGeneration(generation: number | null): Promise<Identity>;
   /**

@@ -17,6 +17,7 @@ import { HistoryIndex, openRow } from './history.ts';
 import type { ClusterKeys } from './keys.ts';
 import type { GenerationPlan } from './leader-election.ts';
 import { sendUntilAnswered, type StoreContext } from './persistent-call.ts';
+import { STORE_FULL } from './store-space.ts';
 
 /** How long one order may take in all; beyond it nothing is known of it. */
 const ORDER_MS = 15_000;
@@ -134,6 +135,7 @@ export class GenerationOrder {
     );
     if (outcome.kind === 'abandoned') return null;
     if (outcome.kind === 'answered') return outcome.value;
+    if (outcome.error.kind === 'no-space') throw new QuartermasterError(STORE_FULL, { cause: outcome.error });
     const detail = `etcd refuses it: ${outcome.error.message}`;
     throw new QuartermasterError({ code: 'UNAVAILABLE', detail }, { cause: outcome.error });
   }

@@ -37,7 +37,7 @@ export function generationRoutes({ operations, clock, logger }: OperatorContext)
         'Says that etcd was wiped or restored; with the generation of a plan it may be repeated, and is done once',
       body: order,
       answer: { status: 202, kind: 'json', schema: newGenerationAnswer },
-      problems: ['CONFLICT', 'UNAVAILABLE', 'NO_ANSWER', 'FORBIDDEN', 'TOO_LARGE'],
+      problems: ['CONFLICT', 'UNAVAILABLE', 'STORE_FULL', 'NO_ANSWER', 'FORBIDDEN', 'TOO_LARGE'],
       handle: async ({ body, response }) => {
         const late = 'It is not known whether the new generation was declared.';
         const declared = operations.newGeneration(body?.generation ?? null);

@@ -79,7 +79,7 @@ function stepDownRoute(context: OperatorContext): Route {
     summary: 'The leader hands leadership over, to the candidate named if one is',
     body: stepDownOrder,
     answer,
-    problems: [...problems, 'CONFLICT', 'TOO_LARGE'],
+    problems: [...problems, 'CONFLICT', 'STORE_FULL', 'UNSUPPORTED_VERSION', 'TOO_LARGE'],
     handle: ({ body, response }) => {
       const to = body?.to ?? null;
       const reason = body?.reason ?? 'asked by an operator';

@@ -1,6 +1,7 @@
 import type { ResourceManagerId } from '../core/ids.ts';
 import { QuartermasterError, toProblem, type Problem } from '../core/problem.ts';
 import type { LeaderElectionService } from '../ha/leader-election.ts';
+import { STORE_FULL } from '../ha/store-space.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Peers } from './peers.ts';
@@ -39,10 +40,12 @@ export class HandOver {
     return this.#underWay ? HANDING_OVER : null;
   }
 
-  /** Stops taking work and lets what is under way come to its end, for a short while. */
+  /** Stops taking and beginning work and lets what is under way come to its end, for a short while. */
   async finishWork(): Promise<void> {
     this.#underWay = true;
     const { clock, term } = this.#around;
+    // Slots are freed all the time, and requests wait for them: without this there would be no end to it.
+    term()?.driver.holdBack();
     const untilMs = clock.monotonicMs() + FINISH_MS;
     const working = (): boolean => term()?.idle === false;
     while (working() && clock.monotonicMs() < untilMs) {
@@ -62,12 +65,17 @@ export class HandOver {
     } finally {
       // A refused resignation has changed nothing; after any other the term is over.
       this.#underWay = this.#around.stopping();
+      if (!this.#underWay) this.#around.term()?.driver.goOn();
     }
   }
 
   /** For one that goes: hands leadership to one that can take it, when the next in line cannot. Never rejects. */
   async passOver(reason: string): Promise<void> {
     const { election, logger, peers, term } = this.#around;
+    if (term() !== null && election.storeFull) {
+      // Whoever is taken out of the line could not join it again.
+      return logger.log('error', 'leaves-nobody-to-lead', { reason, detail: STORE_FULL.detail });
+    }
     const successor = peers.successor();
     if (term()?.mayServe() !== true || !('to' in successor) || successor.to === null) return;
     try {

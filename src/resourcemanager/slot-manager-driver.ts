@@ -45,6 +45,7 @@ export class SlotManagerDriver {
   readonly #heartbeats = new Map<number, Answer<readonly AllocationId[]>>();
   #nextAnswerKey = 1;
   #callsUnderWay = 0;
+  #heldBack = false;
   #timer: Timer | null = null;
   #timerDueMs: number | null = null;
   #ended = false;
@@ -58,6 +59,15 @@ export class SlotManagerDriver {
   /** Whether no task executor is being waited for. */
   get idle(): boolean {
     return this.#callsUnderWay === 0;
+  }
+
+  /** Begins no command until it is told to go on; each counts as not sent. */
+  holdBack(): void {
+    this.#heldBack = true;
+  }
+
+  goOn(): void {
+    this.#heldBack = false;
   }
 
   handle(event: SlotManagerEvent): void {
@@ -126,9 +136,9 @@ export class SlotManagerDriver {
         return maySend ? answer?.respond(effect.unknown) : answer?.fail(SUSPENDED);
       }
       case 'sendSlotCommands':
-        return maySend
-          ? this.#sendSlotCommands(effect)
-          : this.#notSent(effect, 'leadership is being checked');
+        if (!maySend) return this.#notSent(effect, 'leadership is being checked');
+        if (this.#heldBack) return this.#notSent(effect, 'leadership is being handed over');
+        return this.#sendSlotCommands(effect);
       case 'notifySlotsAllocated':
       case 'failSlotRequest':
       case 'checkAllocations':

@@ -50,7 +50,7 @@ function judgeState({ endpoint, status }: EndpointMeasurement): Finding[] {
         ? 'etcd refuses puts and lease grants: who leads goes on, but no successor can be confirmed'
         : 'etcd may refuse what a failover needs, or hold data that differs between members',
       change: outOfSpace
-        ? 'compact, `etcdctl defrag` one member after the other, then `etcdctl alarm disarm`'
+        ? 'compact, `etcdctl defrag` one member after the other, then `etcdctl alarm disarm`; until then do not stop the resource manager that leads'
         : 'see `etcdctl alarm list` and the log of that member',
     });
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { CommanderError } from 'commander';
+import { accessSync, constants } from 'node:fs';
 import type { CommandContext } from '../../../src/cli/command-context.ts';
 import { exitCodeOf } from '../../../src/cli/exit-codes.ts';
 import { buildProgram, runProgram } from '../../../src/cli/program.ts';
@@ -90,6 +91,11 @@ describe('the command line', () => {
       cluster: null,
       timeoutMs: 77,
     });
+  });
+
+  it('can be run by its file, also after a build that came later than `npm link`', () => {
+    const file = new URL('../../../src/cli/main.js', import.meta.url);
+    expect(() => accessSync(file, constants.X_OK)).not.to.throw();
   });
 
   it('has one exit code for each kind of end', () => {

@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import type { FencingToken } from '../../../src/core/fencing-token.ts';
 import type { ClusterId, LeaderSessionId } from '../../../src/core/ids.ts';
 import { MOST_GENERATION } from '../../../src/core/messages/primitives.ts';
+import type { QuartermasterError } from '../../../src/core/problem.ts';
 import { parseIdentity } from '../../../src/ha/election-records.ts';
+import { STORE_FULL } from '../../../src/ha/store-space.ts';
 import { SimulatedElection } from '../../support/simulated-election.ts';
 
 const OTHER = 'the-cluster-of-old' as ClusterId;
@@ -187,6 +189,21 @@ describe('a new generation', () => {
     etcd.unblock('rm-1');
     await scene.until('it leads again', () => participant.contender.leadership?.mayServe() === true);
     expect(identity()).to.deep.include({ generation: 1 });
+  });
+
+  it('is refused, by the code for it, while etcd is full, and changes nothing', async () => {
+    const { scene, etcd } = simulated;
+    const { participant: leader } = await simulated.leader();
+    const before = identity();
+    etcd.state.noSpace = true;
+    const refusal = await scene.answer(
+      leader.election.declareGeneration(null).catch((error: QuartermasterError) => error.problem),
+    );
+    expect(refusal).to.deep.equal(STORE_FULL);
+    etcd.state.noSpace = false;
+    await simulated.clock.advance(2_000);
+    expect(identity()).to.deep.equal(before);
+    expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed']);
   });
 
   it('closes a row of history that a restored etcd shows open again, whatever had been read of it', async () => {

@@ -173,6 +173,9 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/slots', 'SUSPENDED'],
       ['get', '/v1/events', 'NO_LEADER'],
       ['post', '/v1/step-down', 'CONFLICT'],
+      ['post', '/v1/step-down', 'STORE_FULL'],
+      ['post', '/v1/step-down', 'UNSUPPORTED_VERSION'],
+      ['post', '/v1/new-generation', 'STORE_FULL'],
       ['post', '/v1/task-executors/{id}/drain', 'UNKNOWN_TASK_EXECUTOR'],
       ['delete', '/v1/job-masters/{id}', 'UNKNOWN_JOB_MASTER'],
     ];

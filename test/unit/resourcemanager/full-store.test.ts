@@ -74,6 +74,19 @@ describe('a leader whose store is full', () => {
     expect((await view.overview()).storeFull).to.equal(true);
   });
 
+  it('goes when it is told to end, says what that costs, and takes nobody out of the line who could not join again', async () => {
+    bench.election.lead();
+    // The first in line does not answer: over an etcd that takes writes it would be passed over.
+    await readyStandby(bench, 'rm-2', 'rm-3');
+    bench.election.storeFull = true;
+    await driven(bench.clock, bench.resourceManager.stop('SIGTERM'));
+    expect(bench.election.resignations).to.deep.equal([]);
+    expect(bench.election.stopped).to.equal('SIGTERM');
+    const [line] = bench.logger.lines.filter(({ event }) => event === 'leaves-nobody-to-lead');
+    expect(line?.level).to.equal('error');
+    expect(line?.fields['detail']).to.include('etcd is full');
+  });
+
   it('is said to be why nobody leads', async () => {
     bench.election.storeFull = true;
     const problem = await problemOf(bench.resourceManager.view.overview());

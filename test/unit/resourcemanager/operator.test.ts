@@ -7,7 +7,7 @@ import { readyStandby } from '../../support/ready-standby.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
 import { candidate } from '../../support/testing-leader-election.ts';
 import { TestingStandby } from '../../support/testing-standby.ts';
-import { driven } from '../../support/testing-worker.ts';
+import { driven, freeSlot } from '../../support/testing-worker.ts';
 
 const ALL = { limit: 100, after: null };
 const own = candidate('rm-1', 'rm-1:1');
@@ -185,6 +185,32 @@ describe('what an operator orders', () => {
     await bench.clock.advance(6_000);
     await driven(bench.clock, view.stepDown({ to: null, reason: 'test' }));
     expect(bench.election.resignations).to.deep.equal([{ reason: 'test', to: 'rm-3' }]);
+  });
+
+  it('begins no command meanwhile, though slots are freed, and goes on when the hand-over is refused', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead();
+    await readyStandby(bench, 'rm-2');
+    const [slow, quick] = [await bench.taskExecutor('te-1'), await bench.taskExecutor('te-2', { slots: 0 })];
+    await slow.register(token);
+    await quick.register(token);
+    const jobMaster = await bench.jobMaster('job');
+    await jobMaster.register(token);
+    await jobMaster.requestSlots(token, ['a-1', 'a-2']);
+    await bench.clock.until(() => slow.commands.length === 1);
+    bench.election.resignProblem = new QuartermasterError({ code: 'CONFLICT', detail: 'not in line' });
+    const asked = problemOf(bench.resourceManager.view.stepDown({ to: null, reason: 'x' }));
+    await bench.clock.advance(10);
+    quick.slots = [freeSlot(0)];
+    quick.grants();
+    const { resourceId, instanceId, report } = quick.registration(token);
+    quick.worker.channel.notify('reportSlots', { token, resourceId, instanceId, report });
+    await bench.clock.advance(100);
+    expect(quick.commands).to.have.length(0);
+    const [{ respond }] = slow.commands as [(typeof slow.commands)[0]];
+    respond({ results: [{ outcome: 'done', grantNumber: 1 }] });
+    expect((await driven(bench.clock, asked)).code).to.equal('CONFLICT');
+    await bench.clock.until(() => quick.commands.length > 0);
   });
 
   it('changes nothing when etcd falls silent before the resignation', async () => {
