@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { isAhead, type ConnectionRegister, type WorkerConnection } from './worker-connection.ts';
 
 /** How long a change of the view waits for the next one, in milliseconds. */
-const SETTLE_MS = 25;
+const SETTLE_MS = 150;
 
 /** How many connections are told in one turn. */
 const SLICE = 200;

@@ -43,6 +43,25 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'sleep-during-confirm',
+    fault: 'the clocks are compared from the answer to the confirm on, not from its sending',
+    after: 'G6; a machine that sleeps while its wall clock is set back',
+    patches: [
+      {
+        file: CLOCK,
+        from: 'this.#latched = this.#apartMs(check.sent, now) > this.#wallGapMs;',
+        to: 'this.#latched = false;',
+      },
+    ],
+    checks: [
+      namedTest(
+        'unit/core/election/leadership-deadlines.test.ts',
+        'does not serve on a confirm during which the machine slept',
+      ),
+    ],
+    why: 'The storm needs some 500,000 seeds for it: sleep and a clock that is set back must meet in one confirm.',
+  },
+  {
     name: 'deadline-fed-by-keepalive',
     fault: 'a leader serves for as long as its keepalives are acknowledged, whatever became of its key',
     after: 'G6; a keepalive is acknowledged for a lease whose key is gone',

@@ -1,7 +1,7 @@
-import { storeWrites } from '../../src/cli/audit/store-writes.ts';
+import { storeWrite, storeWrites } from '../../src/cli/audit/store-writes.ts';
 import type { StoreEvent, StoreLog } from '../../src/core/audit/store-log.ts';
 import type { WriteLog } from '../../src/core/audit/store-writes.ts';
-import { judgeWrites, type WritesVerdict } from '../../src/core/audit/write-judge.ts';
+import { judgeWrites, WriteJudge, type WritesVerdict } from '../../src/core/audit/write-judge.ts';
 import type { WatchEvent } from '../../src/ha/coordination-store.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
 import { toJson } from '../../src/rpc/wire-format.ts';
@@ -37,6 +37,36 @@ export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict
     if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
   }
   return verdict;
+}
+
+/** The judge of `audit` over a run as it goes: each write is judged when it is committed. */
+export class CommitJudge {
+  readonly #judge = new WriteJudge();
+  readonly #keys: ClusterKeys;
+  #seen = 0;
+
+  constructor(cluster: string) {
+    this.#keys = new ClusterKeys(cluster);
+    this.#judge.begin({ revision: 0n, keys: [] });
+  }
+
+  /** To be told each commit, in order. */
+  take(events: readonly WatchEvent[]): void {
+    const ours = events
+      .map((event) => storeEvent(event, 0))
+      .filter(({ key }) => key.startsWith(this.#keys.root));
+    if (ours.length > 0) this.#judge.take(ours.map((event) => storeWrite(event, this.#keys)));
+  }
+
+  /** Throws when a write that was not allowed has come since it was asked last, but for those to keys that are excepted. */
+  check(isExcepted: (key: string) => boolean): void {
+    const { violations } = this.#judge;
+    if (violations.length === this.#seen) return;
+    const news = violations.slice(this.#seen);
+    this.#seen = violations.length;
+    const first = news.find(({ keys }) => !keys.some(isExcepted));
+    if (first !== undefined) throw new Error(`${first.guarantee}: audit finds ${toJson(first)}`);
+  }
 }
 
 function storeEvent(event: WatchEvent, receivedWallMs: number): StoreEvent {

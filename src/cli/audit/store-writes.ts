@@ -28,7 +28,8 @@ export function storeWrites(log: StoreLog, keys: ClusterKeys): WriteLog {
   }));
 }
 
-function storeWrite(event: StoreEvent, keys: ClusterKeys): StoreWrite {
+/** Reads what one write says. */
+export function storeWrite(event: StoreEvent, keys: ClusterKeys): StoreWrite {
   const { revision, key, receivedWallMs, kind } = event;
   return { revision, key, put: kind === 'put' ? writtenKey(event, keys) : null, receivedWallMs };
 }

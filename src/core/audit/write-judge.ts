@@ -25,52 +25,76 @@ export interface WritesVerdict {
 }
 
 /**
- * Judges every write of a log by the state of the line at its revision (G1, G5): leader record, registrations and
- * history are written by confirmed leaders whose candidate key stood, but for what G1 excepts.
+ * Judges every write by the state of the line at its revision (G1, G5): leader record, registrations and history are
+ * written by confirmed leaders whose candidate key stood, but for what G1 excepts. Takes writes as they come.
  */
-export function judgeWrites(log: WriteLog): WritesVerdict {
-  const terms = new ConfirmedTerms();
-  const counts = { leader: 0, registration: 0, history: 0, challenge: 0, identity: 0 };
-  const violations: Violation[] = [];
-  let unattributedDeletions = 0;
-  let foreignWrites = 0;
-  for (const { base, writes } of log) {
-    const standing = new StandingKeys(base.keys);
-    const epochs = new Set(standing.line.map(({ createRevision }) => createRevision));
+export class WriteJudge {
+  readonly #terms = new ConfirmedTerms();
+  readonly #counts = { leader: 0, registration: 0, history: 0, challenge: 0, identity: 0 };
+  readonly #violations: Violation[] = [];
+  #standing = new StandingKeys([]);
+  #unattributedDeletions = 0;
+  #foreignWrites = 0;
+
+  get violations(): readonly Violation[] {
+    return this.#violations;
+  }
+
+  get verdict(): WritesVerdict {
+    const { leader, registration, history, challenge, identity } = this.#counts;
+    return {
+      violations: this.#violations,
+      terms: this.#terms.all,
+      judged: {
+        leaderRecords: leader,
+        registrations: registration,
+        historyRows: history,
+        challenges: challenge,
+        identities: identity,
+      },
+      unattributedDeletions: this.#unattributedDeletions,
+      foreignWrites: this.#foreignWrites,
+    };
+  }
+
+  /** What stands where a segment of the log begins. */
+  begin({ revision, keys }: WriteLog[number]['base']): void {
+    const terms = this.#terms;
+    this.#standing = new StandingKeys(keys);
+    const epochs = new Set(this.#standing.line.map(({ createRevision }) => createRevision));
     terms.end(
       terms.all.map(({ token }) => token.epoch).filter((epoch) => !epochs.has(epoch)),
-      base.revision,
+      revision,
     );
-    terms.remember(standing.all('history'), epochs);
-    for (const together of byRevision(writes)) {
-      const change = new Change(together, standing, terms);
-      judgePuts(change);
-      unattributedDeletions += judgeDeletions(change);
-      for (const { is } of change.puts) {
-        if (is.of === 'foreign') foreignWrites += 1;
-        else if (is.of !== 'candidate') counts[is.of] += 1;
-      }
-      terms.end(
-        change.removed.map(({ createRevision }) => createRevision),
-        change.revision,
-      );
-      violations.push(...change.violations);
-      standing.apply(together);
-    }
+    terms.remember(this.#standing.all('history'), epochs);
   }
-  return {
-    violations,
-    terms: terms.all,
-    judged: {
-      leaderRecords: counts.leader,
-      registrations: counts.registration,
-      historyRows: counts.history,
-      challenges: counts.challenge,
-      identities: counts.identity,
-    },
-    unattributedDeletions,
-    foreignWrites,
-  };
+
+  /** All writes of one revision, in their order. */
+  take(together: readonly StoreWrite[]): void {
+    const change = new Change(together, this.#standing, this.#terms);
+    judgePuts(change);
+    this.#unattributedDeletions += judgeDeletions(change);
+    for (const { is } of change.puts) {
+      if (is.of === 'foreign') this.#foreignWrites += 1;
+      else if (is.of !== 'candidate') this.#counts[is.of] += 1;
+    }
+    this.#terms.end(
+      change.removed.map(({ createRevision }) => createRevision),
+      change.revision,
+    );
+    this.#violations.push(...change.violations);
+    this.#standing.apply(together);
+  }
+}
+
+/** Judges every write of a log. */
+export function judgeWrites(log: WriteLog): WritesVerdict {
+  const judge = new WriteJudge();
+  for (const { base, writes } of log) {
+    judge.begin(base);
+    for (const together of byRevision(writes)) judge.take(together);
+  }
+  return judge.verdict;
 }
 
 function judgePuts(change: Change): void {

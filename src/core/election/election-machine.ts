@@ -2,7 +2,7 @@ import type { FencingToken } from '../fencing-token.ts';
 import type { BootNonce, ResourceManagerId } from '../ids.ts';
 import type { ProblemCode } from '../problem.ts';
 import { Candidacy, type ElectionSettings } from './candidacy.ts';
-import type { ElectionEffect, ElectionEvent, LineEntry, Observation } from './election-events.ts';
+import type { ElectionEffect, ElectionEvent, EndCause, LineEntry, Observation } from './election-events.ts';
 import type { Identity } from './identity.ts';
 import { ChallengePatience } from './challenge-patience.ts';
 import { DeathEvidence } from './death-evidence.ts';
@@ -12,6 +12,9 @@ import type { PeerSighting } from './peer-sighting.ts';
 import type { SuccessionMemory } from './succession.ts';
 import { unspokenVersion } from './unspoken-version.ts';
 import type { WitnessSummary } from './worker-witnesses.ts';
+
+/** Who has stepped down joins the line again after this, so that its successor has etcd and the workers for itself. */
+const REJOIN_MS = 150;
 
 /**
  * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
@@ -260,7 +263,7 @@ export class ElectionMachine {
       return refuse('NOT_LEADER', 'This resource manager does not lead, so it cannot step down.');
     }
     const cause = { reason, evidence: 'asked to step down', request, asked: true };
-    if (to === null) return candidacy.end(cause, now, out);
+    if (to === null) return this.#stepDown(candidacy, cause, now, out);
     const line = this.#observation?.line ?? [];
     const index = line.findIndex(
       (entry) => entry.candidate?.resourceManagerId === to && entry.key !== candidacy.key,
@@ -268,7 +271,12 @@ export class ElectionMachine {
     const successor = line[index];
     if (successor === undefined) return refuse('CONFLICT', `${to} is not in line.`);
     const ahead = line.slice(0, index).filter((entry) => entry.key !== candidacy.key);
-    candidacy.end({ ...cause, handOver: { to: successor, ahead } }, now, out);
+    this.#stepDown(candidacy, { ...cause, handOver: { to: successor, ahead } }, now, out);
+  }
+
+  #stepDown(candidacy: Candidacy, cause: EndCause, now: Instant, out: ElectionEffect[]): void {
+    this.#notBeforeMs = now.monotonicMs + REJOIN_MS;
+    candidacy.end(cause, now, out);
   }
 
   /** Whether somebody in line cannot be talked to: then it does not join. People are told once. */

@@ -315,6 +315,16 @@ describe('a leader', () => {
       expect(await ends()).to.deep.equal(['asked', undefined]);
     });
 
+    it('from one that steps down has the line for itself for a moment', async () => {
+      const { clock, scene } = simulated;
+      const stepDown = leader.election.resign({ reason: 'asked' });
+      await clock.advance(140);
+      expect(await scene.line()).to.have.length(1);
+      await scene.answer(stepDown);
+      await clock.advance(100);
+      expect(await scene.line()).to.have.length(2);
+    });
+
     it('from one whose key was deleted reads history, and closes the term itself', async () => {
       simulated.etcd.deleteKey((await simulated.scene.line())[0]!.key);
       await simulated.scene.untilLeads(standby);

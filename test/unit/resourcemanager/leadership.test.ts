@@ -40,7 +40,7 @@ describe('a standby', () => {
     const jobMaster = await bench.jobMaster('job');
     bench.election.setCandidates([candidate('rm-1', 'rm-1:1')]);
     bench.election.setCandidates([candidate('rm-1', 'rm-1:1')]);
-    await bench.clock.advance(50);
+    await bench.clock.advance(200);
     for (const { worker } of [taskExecutor, jobMaster]) {
       expect(worker.heard('clusterViewChanged')).to.have.length(1);
     }
@@ -50,11 +50,11 @@ describe('a standby', () => {
     const bench = new ResourceManagerBench();
     const [one, two] = [candidate('rm-1', 'rm-1:1'), candidate('rm-2', 'rm-2:1')];
     bench.election.setCandidates([one]);
-    await bench.clock.advance(50);
+    await bench.clock.advance(200);
     bench.election.setCandidates([one, two]);
     const { worker } = await bench.taskExecutor('te-1');
     bench.election.setCandidates([one]);
-    await bench.clock.advance(50);
+    await bench.clock.advance(200);
     const told = worker.heard('clusterViewChanged').at(-1);
     expect(told?.candidates.map(({ address }) => address)).to.deep.equal(['rm-1:1']);
   });
