@@ -118,7 +118,7 @@ class Storm {
     const population = drawPopulation(chance);
     const timing = drawTiming(chance);
     const isLong = seed > LAST_SHORT_SEED;
-    this.#troubleMs = isLong ? chance.between(12_000, 24_000) : chance.between(2_800, 6_000);
+    this.#troubleMs = isLong ? chance.between(12_000, 24_000) : chance.between(2_300, 5_200);
     const cluster = this.#cluster(timing, population, chance, clockRate);
     this.world = new StormWorld(cluster, new SeededRandomness(seed ^ 0x2c1b3c6d, 'customers'), population);
     this.driver = new FaultDriver(this.world);
