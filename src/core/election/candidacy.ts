@@ -101,8 +101,10 @@ export class Candidacy {
   }
 
   /** Something was seen of another candidate. */
-  sighted(sighting: PeerSighting, nowMs: number): void {
-    this.#succession.take(sighting, nowMs);
+  sighted(sighting: PeerSighting, now: Instant, out: ElectionEffect[]): void {
+    this.#succession.take(sighting, now.monotonicMs);
+    const cause = this.#phase === 'confirming' ? this.#confirmation.sighted(sighting) : null;
+    if (cause !== null) this.end(cause, now, out);
   }
 
   /** A call to the store failed. */

@@ -1,6 +1,7 @@
 import type { FencingToken } from '../fencing-token.ts';
 import type { ConfirmOutcome, Deposition, ElectionEffect, EndCause } from './election-events.ts';
 import type { Identity } from './identity.ts';
+import type { PeerSighting } from './peer-sighting.ts';
 import type { Succession } from './succession.ts';
 
 export interface ConfirmationSettings {
@@ -20,8 +21,8 @@ export class Confirmation {
   #dueMs = Infinity;
   #identity: Identity | null = null;
   #overSomebody = false;
-  /** Whether the confirm that was sent last deposes somebody. */
-  #deposes = false;
+  /** With the confirm that was sent last; null when it deposed nobody. */
+  #deposition: Deposition | null = null;
 
   constructor(candidacy: number, settings: ConfirmationSettings, succession: Succession) {
     this.#candidacy = candidacy;
@@ -72,9 +73,21 @@ export class Confirmation {
     }
     this.#dueMs = Infinity;
     this.#identity = identity;
-    this.#deposes = deposition !== null;
+    this.#deposition = deposition;
     out.push({ type: 'confirm', candidacy: this.#candidacy, token, identity, deposition });
     return null;
+  }
+
+  /**
+   * Why the candidacy ends now that this was seen; null when it goes on. A confirm may be under way for long, as while
+   * etcd is full: it must not depose one that has been reached again meanwhile.
+   */
+  sighted(sighting: PeerSighting): EndCause | null {
+    if (sighting.type !== 'reached' || !this.#overSomebody) return null;
+    const isBack = this.#deposition?.dead.some(
+      ({ candidate }) => candidate?.bootNonce === sighting.bootNonce,
+    );
+    return isBack === true ? headIsBack('it was reached again') : null;
   }
 
   /** What a confirm without success leads to: returns why the candidacy ends; null when it is sent again. */
@@ -89,7 +102,7 @@ export class Confirmation {
         out.push({ type: 'observe', reason: 'the confirm was refused' });
         // Another hand was faster with the deposition, and nobody is ahead any more.
         this.#dueMs = nowMs;
-        if (!this.#deposes || this.#overSomebody) this.#dueMs += this.#settings.etcdResendMs;
+        if (this.#deposition === null || this.#overSomebody) this.#dueMs += this.#settings.etcdResendMs;
         return null;
       case 'head-answered':
         return headIsBack('it answered its challenge after all');

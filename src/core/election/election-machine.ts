@@ -121,7 +121,7 @@ export class ElectionMachine {
         this.#nameForeignKeys(event.observation.line, out);
         return;
       case 'peerSighted':
-        this.#sighted(event.sighting, now.monotonicMs, out);
+        this.#sighted(event.sighting, now, out);
         return;
       case 'workerHeard':
         if (event.knowledge === null) this.#trust.witnesses.left(event.worker, now.monotonicMs);
@@ -173,11 +173,11 @@ export class ElectionMachine {
     out.push({ type: 'openCandidacy', candidacy: this.#candidacies });
   }
 
-  #sighted(sighting: PeerSighting, nowMs: number, out: ElectionEffect[]): void {
+  #sighted(sighting: PeerSighting, now: Instant, out: ElectionEffect[]): void {
     if (sighting.type === 'watching') this.#succession.watching = true;
     const misled = this.#succession.evidence.take(sighting);
     if (misled !== null) out.push({ type: 'log', level: 'error', event: misled, fields: {} });
-    this.#candidacy?.sighted(sighting, nowMs);
+    this.#candidacy?.sighted(sighting, now, out);
   }
 
   /** Nothing is confirmed, and nobody stays in line, in an etcd that is not the one of this cluster. */

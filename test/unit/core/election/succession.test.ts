@@ -176,6 +176,19 @@ describe('succession', () => {
     expect(rig.last('release').ending.granted).to.equal(true);
   });
 
+  it('goes to the end of the line when one is reached again that a confirm under way deposes', () => {
+    queueBehind(HEAD, MIDDLE);
+    crash(rig, HEAD);
+    crash(rig, MIDDLE);
+    confirmRequested();
+    expect(rig.last('confirm').deposition?.dead).to.have.length(2);
+    rig.send({ type: 'peerSighted', sighting: { type: 'reached', address: 'x:1', bootNonce: 'another' } });
+    expect(rig.all('release')).to.deep.equal([]);
+    meet(MIDDLE);
+    expect(rig.last('release').ending).to.include({ evidence: 'it was reached again', granted: false });
+    expect(rig.all('revokeLeadership')).to.have.length(1);
+  });
+
   it('does not send a confirm again when its grounds are gone', () => {
     queueBehind(HEAD);
     crash(rig, HEAD);
