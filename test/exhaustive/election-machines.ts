@@ -64,6 +64,7 @@ export const ELECTION_SETTINGS = {
   ...DEFAULT_TIMING,
   leaseTtlMs: ELECTION_TTL_SECONDS * 1_000,
   retryMs: 1_000,
+  rejoinMs: 150,
 };
 export const KEYS = new ClusterKeys('model');
 

@@ -36,6 +36,7 @@ export class ElectionRig {
       servingDeadlineMs: 400,
       etcdResendMs: 100,
       retryMs: 1_000,
+      rejoinMs: 150,
       silenceMs: 250,
       challengeWaitMs: 500,
     },

@@ -26,6 +26,8 @@ export interface ElectionSettings extends ConfirmationSettings {
   readonly silenceMs: number;
   /** How long a challenge stands before a silent head is deposed. */
   readonly challengeWaitMs: number;
+  /** Who has stepped down joins the line again after this, so that its successor has etcd and the workers for itself. */
+  readonly rejoinMs: number;
 }
 
 /** Events that belong to one candidacy. */

@@ -13,9 +13,6 @@ import type { SuccessionMemory } from './succession.ts';
 import { unspokenVersion } from './unspoken-version.ts';
 import type { WitnessSummary } from './worker-witnesses.ts';
 
-/** Who has stepped down joins the line again after this, so that its successor has etcd and the workers for itself. */
-const REJOIN_MS = 150;
-
 /**
  * The rules of the election, without time, chance or etcd of their own: events in, effects out. Every effect of a
  * candidacy carries its number, and so does every answer, so that nothing of an old one reaches a new one.
@@ -275,7 +272,7 @@ export class ElectionMachine {
   }
 
   #stepDown(candidacy: Candidacy, cause: EndCause, now: Instant, out: ElectionEffect[]): void {
-    this.#notBeforeMs = now.monotonicMs + REJOIN_MS;
+    this.#notBeforeMs = now.monotonicMs + this.#settings.rejoinMs;
     candidacy.end(cause, now, out);
   }
 
