@@ -236,26 +236,24 @@ export function depart(keys: ClusterKeys, departure: Departure): Transaction {
   if (createRevision === null) {
     return { compare: [], success: [{ type: 'delete', key }], failure: [] };
   }
-  const compare = [{ key, createRevision }, ...(handOver === null ? [] : [handOver.to, ...handOver.ahead])];
-  const transaction = {
-    compare: compare.map(stands),
-    success: [key, ...(handOver?.ahead ?? []).map((entry) => entry.key)].map(remove),
-    failure: [
-      { type: 'range', key },
-      { type: 'range', key: keys.election, prefix: true },
-    ] as Operation[],
-  };
+  const standing = [{ key, createRevision }, ...(handOver === null ? [] : [handOver.to, ...handOver.ahead])];
+  const compare = standing.map(stands);
+  const success = [key, ...(handOver?.ahead ?? []).map((entry) => entry.key)].map(remove);
+  const failure: Operation[] = [
+    { type: 'range', key },
+    { type: 'range', key: keys.election, prefix: true },
+  ];
   if (ending.granted) {
     // To the head, which we are, or to those before it: nobody is left to answer.
-    transaction.success.push(remove(keys.leader), { type: 'delete', key: keys.challenges, prefix: true });
+    success.push(remove(keys.leader), { type: 'delete', key: keys.challenges, prefix: true });
   }
   if (row !== null) {
     const closed = keys.historyRow(row.generation, row.epoch);
-    transaction.compare.push({ key: closed, target: 'value', result: '==', operand: openValue(row) });
-    transaction.success.push({ type: 'put', key: closed, value: formatHistoryRow(row) });
-    transaction.failure.push({ type: 'range', key: closed });
+    compare.push({ key: closed, target: 'value', result: '==', operand: openValue(row) });
+    success.push({ type: 'put', key: closed, value: formatHistoryRow(row) });
+    failure.push({ type: 'range', key: closed });
   }
-  return transaction;
+  return { compare, success, failure };
 }
 
 function remove(key: string): Operation {
