@@ -11,6 +11,8 @@ import type { Term } from './term.ts';
 /** How long work that is under way gets to come to its end, in milliseconds. */
 const FINISH_MS = 500;
 const FINISH_POLL_MS = 1;
+/** How long one that led stays, once it has left the line, in milliseconds. */
+const STAND_ASIDE_MS = 200;
 
 /** What whoever asks for something new is told meanwhile. */
 const HANDING_OVER: Problem = { code: 'SUSPENDED', detail: 'Leadership is being handed over.' };
@@ -83,5 +85,10 @@ export class HandOver {
     } catch (error) {
       logger.log('info', 'hand-over-refused', { to: successor.to, error: toProblem(error).detail });
     }
+  }
+
+  /** Hanging up is work for everybody and for the machine: not in the moments in which the successor takes over. */
+  standAside(): Promise<void> {
+    return new Promise((resolve) => this.#around.clock.schedule(STAND_ASIDE_MS, resolve));
   }
 }

@@ -325,6 +325,13 @@ export class ResourceManager implements LeaderContender {
     );
   }
 
+  #isFollowed(): boolean {
+    const { resourceManagerId } = this.#options;
+    return this.#election.view.candidates.some(
+      (candidate) => candidate.resourceManagerId !== resourceManagerId,
+    );
+  }
+
   #clusterView(): ClusterView {
     const { clusterId, candidates } = this.#election.view;
     const { leader } = this.#leaderWatch;
@@ -369,8 +376,11 @@ export class ResourceManager implements LeaderContender {
     this.#logger.log('info', 'resource-manager-stopping', { reason });
     await this.#handOver.finishWork();
     if (this.#started) {
+      const leavesASuccessor = this.#term !== null && this.#isFollowed();
       await this.#handOver.passOver(reason);
       await this.#election.stop(reason);
+      this.#endTerm(reason);
+      if (leavesASuccessor) await this.#handOver.standAside();
     }
     this.#endTerm(reason);
     this.#peers.close();

@@ -339,4 +339,20 @@ describe('the end of a resource manager', () => {
     expect(bench.election.resignations).to.deep.equal([{ reason: 'SIGTERM', to: 'rm-3' }]);
     expect(bench.election.stopped).to.equal('SIGTERM');
   });
+
+  it('hangs up only when its successor has had a while to take over', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead();
+    await readyStandby(bench, 'rm-2');
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    const stopped = bench.resourceManager.stop('SIGTERM');
+    await bench.clock.until(() => bench.election.stopped !== null);
+    await bench.clock.advance(150);
+    expect(bench.resourceManager.leaderSessionId, 'it leads no more').to.equal(null);
+    expect(taskExecutor.worker.closed, 'while it stands aside').to.equal(null);
+    await driven(bench.clock, stopped);
+    await bench.clock.advance(1);
+    expect(taskExecutor.worker.closed).not.to.equal(null);
+  });
 });
