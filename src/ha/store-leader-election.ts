@@ -73,6 +73,8 @@ export class StoreLeaderElection implements LeaderElectionService {
   #contender: LeaderContender | null = null;
   #session: CandidateSession | null = null;
   #view: ElectionView = EMPTY_VIEW;
+  /** As the identity key was last seen. */
+  #identity: string | undefined;
   #working = false;
   #stopped = false;
   #requests = 0;
@@ -191,7 +193,10 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   #observed(state: ElectionState): void {
     const observation = toObservation(state);
-    if (observation.fall !== null) this.#setting.history.forget();
+    const identity = state.identity.keyValues[0]?.value;
+    // What was read is of the etcd of before.
+    if (observation.fall !== null || identity !== this.#identity) this.#setting.history.forget();
+    this.#identity = identity;
     this.#dispatch({ type: 'observed', observation });
     const view = toView(state, observation, this.#machine);
     if (sameView(view, this.#view)) return;

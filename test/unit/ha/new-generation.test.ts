@@ -231,4 +231,32 @@ describe('a new generation', () => {
     const open = (await scene.history()).filter(({ ended }) => ended === null);
     expect(open.map(({ generation }) => generation)).to.deep.equal([2]);
   });
+
+  it('closes the term of one who founded another cluster in a wiped etcd, whatever others had read before', async () => {
+    const { scene, etcd } = simulated;
+    const { participant: first, leadership } = await simulated.leader();
+    const second = await scene.join('rm-2');
+    await scene.answer(first.election.resign({ reason: 'one' }));
+    await scene.untilLeads(second);
+    await scene.answer(second.election.resign({ reason: 'two' }));
+    await scene.untilLeads(first);
+    for (const known of ['rm-1', 'rm-2']) etcd.block(known);
+    etcd.shutDown();
+    etcd.startWith(null);
+    const newcomer = await scene.join('rm-3');
+    await scene.until('it leads', () => newcomer.contender.leadership !== null);
+    newcomer.election.workerHeard('te-1', knowledge(leadership.clusterId, 1, 1_000n));
+    await scene.until('it leads no more', () => newcomer.contender.leadership === null);
+    for (const known of ['rm-1', 'rm-2']) etcd.unblock(known);
+    const blamed = (): boolean =>
+      scene.participants.every(({ election }) => election.view.contradiction !== null);
+    await scene.until('all say so', blamed);
+    etcd.block('rm-3');
+    await scene.answer(first.election.declareGeneration(null));
+    const led = (): boolean =>
+      [first, second].some(({ contender }) => contender.leadership?.token.generation === 2);
+    await scene.until('one of those of before leads', led);
+    const open = (await scene.history()).filter(({ ended }) => ended === null);
+    expect(open.map(({ generation }) => generation)).to.deep.equal([2]);
+  });
 });
