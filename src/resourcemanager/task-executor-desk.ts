@@ -145,6 +145,8 @@ export class TaskExecutorDesk {
     }
     const unreadable = record === null && held.modRevision !== 0n;
     const superseded = record?.superseded ?? [];
+    // Generations are declared because etcd has lost what it held: nothing is known of one that it does not name.
+    const lost = record === null && this.#context.token.generation > 1;
     return {
       kind: 'put',
       record: {
@@ -152,7 +154,7 @@ export class TaskExecutorDesk {
         address,
         slots,
         provider,
-        knownBefore: former !== null || unreadable || (record?.knownBefore ?? false),
+        knownBefore: former !== null || unreadable || lost || (record?.knownBefore ?? false),
         gone: false,
         superseded: former === null ? superseded : alsoSuperseded(superseded, former),
         ...writer(this.#context.token),

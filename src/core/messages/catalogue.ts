@@ -33,7 +33,8 @@ export const REQUESTS = {
     }),
     /**
      * `knownBefore`: when this instance first registered, etcd held a record of this resource id, written for
-     * another instance; a repeated registration is answered the same, by whichever leader.
+     * another instance, or may have lost one, as in every generation above the first; a repeated registration is
+     * answered the same, by whichever leader.
      */
     reply: z.object({ knownBefore: z.boolean() }),
   },

@@ -116,6 +116,14 @@ describe('the registration of task executors', () => {
     expect(await newer.register(token), 'the answer was lost').to.deep.equal({ knownBefore: true });
   });
 
+  it('tells one of which etcd has no record that it was known before, once etcd has lost something', async () => {
+    const bench = new ResourceManagerBench();
+    const { token } = bench.election.lead(2);
+    const taskExecutor = await bench.taskExecutor('te-1');
+    expect(await taskExecutor.register(token)).to.deep.equal({ knownBefore: true });
+    expect(await taskExecutor.register(token), 'the answer was lost').to.deep.equal({ knownBefore: true });
+  });
+
   it('keeps the newer of two processes with one id, answers the older with SUPERSEDED and raises an alarm', async () => {
     const bench = new ResourceManagerBench();
     const { token } = bench.election.lead();
