@@ -1,6 +1,7 @@
-import { audit } from '../../src/core/audit/audit.ts';
+import { audit, type AuditVerdict } from '../../src/core/audit/audit.ts';
 import { type ExecutorFacts, journalFacts, type MasterFacts } from '../../src/core/audit/journal-facts.ts';
 import type { WriteLog } from '../../src/core/audit/store-writes.ts';
+import type { Violation } from '../../src/core/audit/violation.ts';
 import { toJson } from '../../src/rpc/wire-format.ts';
 import type { LogFields } from '../../src/runtime/logger.ts';
 
@@ -27,7 +28,7 @@ export class JournalJudge {
 
   /**
    * Throws when the judge finds a violation in the journals or in what was written to etcd, but for those about keys
-   * that are excepted.
+   * that are excepted. Each era of etcd is judged for itself; a token must have been confirmed in one of them.
    */
   check(log: WriteLog, isExcepted: (key: string) => boolean = () => false): void {
     const journals = {
@@ -36,11 +37,20 @@ export class JournalJudge {
       gaps: new Map(),
       toleranceMs: TOLERANCE_MS,
     };
-    const verdict = audit({ generation: 1, history: [], records: [] }, journals, log);
-    if (verdict.judged.tokens === 0) throw new Error('audit has judged no token');
-    const [first] = verdict.violations.filter(({ keys }) => !keys.some(isExcepted));
+    const verdicts = log.map((era) => audit({ generation: 1, history: [], records: [] }, journals, [era]));
+    if (verdicts.every(({ judged }) => judged.tokens === 0)) throw new Error('audit has judged no token');
+    const [first] = verdicts
+      .flatMap(({ violations }) => violations)
+      .filter((violation) => verdicts.every(tellsOf(violation)) && !violation.keys.some(isExcepted));
     if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
   }
+}
+
+/** Whether a verdict about one era says so too, where it takes all of them to say it. */
+function tellsOf({ rule, detail }: Violation): (verdict: AuditVerdict) => boolean {
+  return ({ violations }) =>
+    rule !== 'token-never-confirmed' ||
+    violations.some((other) => other.rule === rule && other.detail === detail);
 }
 
 /** As it would be read from a file: numbers that JSON cannot carry are text. */

@@ -46,6 +46,8 @@ export class SimulatedEtcd {
   readonly eras: Era[] = [];
   /** Is told each commit after the watches; must not change anything in that turn. */
   onCommit: (commit: Commit) => void = () => {};
+  /** Is told with what etcd begins when it begins with other data than it had. */
+  onEra: (base: Era['base']) => void = () => {};
   readonly #clock: Clock;
   readonly #etcd: InMemoryEtcd;
   readonly #members = new Map<string, SimulatedMember>();
@@ -140,6 +142,8 @@ export class SimulatedEtcd {
   startWith(snapshot: StoreState | null): void {
     this.#etcd.restore(snapshot);
     this.#recordCommits();
+    const era = this.eras.at(-1);
+    if (era !== undefined) this.onEra(era.base);
     for (const name of this.memberNames) this.setCondition(name, 'up');
   }
 
@@ -166,7 +170,10 @@ export class SimulatedEtcd {
     this.#rules.push({
       filter,
       rule: (call, member) => {
-        this.#clock.schedule(member.latencyMs(), () => call.apply());
+        this.#clock.schedule(
+          member.latencyMs(),
+          this.#inThisEra(() => call.apply()),
+        );
         return 'taken';
       },
     });
@@ -182,7 +189,10 @@ export class SimulatedEtcd {
     this.#rules.push({
       filter,
       rule: (call, member) => {
-        this.#clock.schedule(delayMs, () => member.proceed(call));
+        this.#clock.schedule(
+          delayMs,
+          this.#inThisEra(() => member.proceed(call)),
+        );
         return 'taken';
       },
     });
@@ -190,12 +200,12 @@ export class SimulatedEtcd {
 
   /** The next call that fits stays at its member, unanswered, until the test commits it. */
   holdBack(filter: CallFilter = {}): HeldCall {
-    let held: MemberCall | null = null;
+    let held: (() => void) | null = null;
     let arrived = false;
     this.#rules.push({
       filter,
       rule: (call) => {
-        held = call;
+        held = this.#inThisEra(() => call.apply());
         arrived = true;
         return 'taken';
       },
@@ -205,7 +215,7 @@ export class SimulatedEtcd {
         return arrived;
       },
       commit: () => {
-        held?.apply();
+        held?.();
         held = null;
       },
     };
@@ -235,6 +245,14 @@ export class SimulatedEtcd {
   /** Until it is taken back, puts and grants fail as over a full database. */
   setFull(full: boolean): void {
     this.state.noSpace = full;
+  }
+
+  /** What was sent to members that have other data by now came to processes that are gone. */
+  #inThisEra(work: () => void): () => void {
+    const era = this.eras.length;
+    return () => {
+      if (era === this.eras.length) work();
+    };
   }
 
   /** Rules that no call has fitted yet are forgotten. */

@@ -1,6 +1,7 @@
 import { storeWrite, storeWrites } from '../../src/cli/audit/store-writes.ts';
 import type { StoreEvent, StoreLog } from '../../src/core/audit/store-log.ts';
 import type { WriteLog } from '../../src/core/audit/store-writes.ts';
+import type { Violation } from '../../src/core/audit/violation.ts';
 import { judgeWrites, WriteJudge, type WritesVerdict } from '../../src/core/audit/write-judge.ts';
 import type { WatchEvent } from '../../src/ha/coordination-store.ts';
 import { ClusterKeys } from '../../src/ha/keys.ts';
@@ -39,15 +40,26 @@ export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict
   return verdict;
 }
 
-/** The judge of `audit` over a run as it goes: each write is judged when it is committed. */
+/** The judge of `audit` over a run as it goes: each write is judged when it is committed, each era for itself. */
 export class CommitJudge {
-  readonly #judge = new WriteJudge();
   readonly #keys: ClusterKeys;
+  #judge = new WriteJudge();
   #seen = 0;
+  /** Of eras that are over, not asked for yet. */
+  #late: readonly Violation[] = [];
 
   constructor(cluster: string) {
     this.#keys = new ClusterKeys(cluster);
-    this.#judge.begin({ revision: 0n, keys: [] });
+    this.begin({ revision: 0n, keys: [] });
+  }
+
+  /** To be told when etcd begins with other data than it had. */
+  begin(base: Era['base']): void {
+    this.#late = this.#news();
+    this.#judge = new WriteJudge();
+    this.#seen = 0;
+    const [era] = storeWrites(logOf({ eras: [{ base, commits: [] }] }, this.#keys), this.#keys);
+    if (era !== undefined) this.#judge.begin(era.base);
   }
 
   /** To be told each commit, in order. */
@@ -61,11 +73,15 @@ export class CommitJudge {
   /** Throws when a write that was not allowed has come since it was asked last, but for those to keys that are excepted. */
   check(isExcepted: (key: string) => boolean): void {
     const { violations } = this.#judge;
-    if (violations.length === this.#seen) return;
-    const news = violations.slice(this.#seen);
+    if (violations.length === this.#seen && this.#late.length === 0) return;
+    const first = this.#news().find(({ keys }) => !keys.some(isExcepted));
     this.#seen = violations.length;
-    const first = news.find(({ keys }) => !keys.some(isExcepted));
+    this.#late = [];
     if (first !== undefined) throw new Error(`${first.guarantee}: audit finds ${toJson(first)}`);
+  }
+
+  #news(): readonly Violation[] {
+    return [...this.#late, ...this.#judge.violations.slice(this.#seen)];
   }
 }
 

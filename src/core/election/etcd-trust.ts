@@ -19,7 +19,8 @@ export const FALL_BELIEVED_MS = 1_000;
 /**
  * What this process and its workers remember, held against what etcd shows. Three things give away an etcd that
  * was wiped or restored: another identity than the one remembered, a revision that has fallen, and workers most of
- * whom know another cluster id or a token that this etcd cannot have brought forth.
+ * whom know another cluster id or a token that this etcd cannot have brought forth: above its revision, or above the
+ * key that stands first in line.
  */
 export class EtcdTrust {
   readonly witnesses = new WorkerWitnesses();
@@ -101,7 +102,11 @@ export class EtcdTrust {
 }
 
 function factsOf(observation: Observation | null): EtcdFacts {
-  return { identity: observation?.identity ?? null, revision: observation?.etcdRevision ?? 0n };
+  return {
+    identity: observation?.identity ?? null,
+    revision: observation?.etcdRevision ?? 0n,
+    headEpoch: observation?.line[0]?.createRevision ?? null,
+  };
 }
 
 function differing(before: Identity | null, seen: Identity | null): string {

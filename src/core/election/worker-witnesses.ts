@@ -13,6 +13,8 @@ export interface WorkerKnowledge {
 export interface EtcdFacts {
   readonly identity: Identity | null;
   readonly revision: bigint;
+  /** Create revision of the key that stands first in line; null while nobody does. */
+  readonly headEpoch: bigint | null;
 }
 
 /** What the workers say about etcd. Those who know nothing are not counted. */
@@ -48,7 +50,7 @@ const MOST_GONE = 20_000;
 /** Why what a worker knows cannot be of the etcd that shows this; null when it can. */
 export function whyContradicting(
   { clusterId, highestToken }: WorkerKnowledge,
-  { identity, revision }: EtcdFacts,
+  { identity, revision, headEpoch }: EtcdFacts,
 ): string | null {
   if (identity === null) {
     if (clusterId === null && highestToken === null) return null;
@@ -62,8 +64,11 @@ export function whyContradicting(
   if (generation > identity.generation) {
     return `it has obeyed a leader of generation ${generation}, etcd has generation ${identity.generation}`;
   }
-  if (epoch <= revision) return null;
-  return `it has obeyed the leader of ${formatToken(highestToken)}, etcd is at revision ${revision}`;
+  const obeyed = `it has obeyed the leader of ${formatToken(highestToken)}`;
+  if (epoch > revision) return `${obeyed}, etcd is at revision ${revision}`;
+  // Whoever is confirmed is first in line: an etcd whose revisions have caught up with those it lost is given away so.
+  if (headEpoch === null || epoch <= headEpoch) return null;
+  return `${obeyed}, a key of revision ${headEpoch} stands before it in line`;
 }
 
 /** What the connected workers, and those connected a moment ago, say that they know of their cluster. */
@@ -141,10 +146,10 @@ export class WorkerWitnesses {
     const before = this.#facts;
     if (before === null || before.identity?.clusterId !== facts.identity?.clusterId) return true;
     if (before.identity?.generation !== facts.identity?.generation) return true;
-    // A revision that grows contradicts nobody whom the lower one did not contradict.
-    return (
-      facts.revision < before.revision || (facts.revision > before.revision && this.#contradicting.size > 0)
-    );
+    if (facts.revision < before.revision || isLower(facts.headEpoch, before.headEpoch)) return true;
+    // What grows contradicts nobody whom the lower one did not contradict.
+    const same = facts.revision === before.revision && facts.headEpoch === before.headEpoch;
+    return !same && this.#contradicting.size > 0;
   }
 
   #compare(worker: string, witness: Witness): void {
@@ -170,4 +175,8 @@ export class WorkerWitnesses {
     this.#informed -= 1;
     if (this.#lastOf.get(witness.name) === worker) this.#lastOf.delete(witness.name);
   }
+}
+
+function isLower(now: bigint | null, before: bigint | null): boolean {
+  return now !== null && (before === null || now < before);
 }

@@ -50,4 +50,6 @@ export const EXPECTED_FAULTS: readonly string[] = [
   'watch repeated',
   'auth token expired',
   'NOSPACE',
+  'etcd wiped',
+  'etcd restored',
 ];

@@ -1,4 +1,5 @@
 import { ETCD_FAULTS } from './etcd-faults.ts';
+import { ETCD_LOSSES } from './etcd-losses.ts';
 import { type FaultAction, SPOT_PATIENCE_MS, type TroubleSpot } from './fault-action.ts';
 import type { Fault, Sighting, Strike } from './fault-kind.ts';
 import { NETWORK_FAULTS, WORKER_NETWORK_FAULTS } from './network-faults.ts';
@@ -11,12 +12,16 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   ...NETWORK_FAULTS,
   ...WORKER_NETWORK_FAULTS,
   ...ETCD_FAULTS,
+  ...ETCD_LOSSES,
 };
 
 /** Kinds that leave workers and the links between them alone: nobody's work may end by them. */
-export const CALM_KINDS: readonly string[] = [RESOURCE_MANAGER_FAULTS, NETWORK_FAULTS, ETCD_FAULTS].flatMap(
-  Object.keys,
-);
+export const CALM_KINDS: readonly string[] = [
+  RESOURCE_MANAGER_FAULTS,
+  NETWORK_FAULTS,
+  ETCD_FAULTS,
+  ETCD_LOSSES,
+].flatMap(Object.keys);
 /** All kinds; those of workers, and the commonest of all, more often than others. */
 export const ALL_KINDS: readonly string[] = [
   ...Object.keys(FAULTS),

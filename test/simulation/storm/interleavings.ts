@@ -39,6 +39,7 @@ export const EXPECTED_INTERLEAVINGS: readonly string[] = [
   'gaps of job masters',
   'requests ended without slots',
   'leases lost by their job',
+  'generations declared by an operator',
   'watches ended',
   'frames overtaken on another connection',
 ];

@@ -156,6 +156,11 @@ export class Sightings implements ProcessObserver {
     else this.#unknown.add(value);
   }
 
+  /** To be told when etcd begins with other data: until an operator declares a new generation, epochs have no order. */
+  beginEra(): void {
+    this.confirms.length = 0;
+  }
+
   /** To be told every commit of etcd; faults strike in a turn of their own then. */
   onCommit({ events }: Commit, later: (sighting: Sighting) => void): void {
     for (const event of events) {

@@ -6,6 +6,7 @@ import type { TaskExecutor } from '../../../src/taskexecutor/task-executor.ts';
 import type { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JobCustomer } from '../job-customer.ts';
 import type { Running, SimulatedCluster } from '../simulated-cluster.ts';
+import { StormOperator } from './storm-operator.ts';
 
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
 
@@ -44,6 +45,7 @@ export class StormWorld {
   readonly retired = new Set<ResourceId>();
   /** Until then two may serve at once: leadership was taken away from outside, or a death falsely proven. */
   overlapUntilMs = -Infinity;
+  readonly operator: StormOperator;
   /** When a fault began or ended last. */
   disturbedMs = 0;
   /** Is told which task executor has lost what it knew, and that one starts. */
@@ -63,6 +65,7 @@ export class StormWorld {
     this.randomness = randomness;
     this.timing = cluster.timing;
     this.#population = population;
+    this.operator = new StormOperator(this);
   }
 
   static resourceManagerNames({ resourceManagers }: Population): string[] {

@@ -166,6 +166,10 @@ class Storm {
     const sightings = this.#sightings;
     sightings.onSpot = this.driver.see;
     sightings.mayOverlap = () => this.world.nowMs <= this.world.overlapUntilMs;
+    cluster.etcd.onEra = (base) => {
+      this.#commits.begin(base);
+      sightings.beginEra();
+    };
     cluster.etcd.onCommit = (commit) => {
       this.#commits.take(commit.events);
       sightings.onCommit(commit, this.driver.seeLater);
@@ -175,6 +179,7 @@ class Storm {
       this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
     this.world.onExecutorsChanged = () => this.#invariants.touch();
+    this.world.operator.onDeclared = () => sightings.interleavings.saw('generations declared by an operator');
     sightings.onWake = () => this.#invariants.touch();
   }
 

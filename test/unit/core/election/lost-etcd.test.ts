@@ -88,9 +88,23 @@ describe('an etcd that was wiped or restored', () => {
       rig.send({ type: 'confirmRequested', leaderSessionId: rig.session });
       rig.pass(1_000);
       expect(rig.all('confirm')).to.deep.equal([]);
+      hear('te-2', knows(CLUSTER.clusterId, 1n));
       rig.observe([rig.own()], epoch);
       expect(rig.all('confirm')).to.have.length(1);
       expect(rig.machine.contradiction).to.equal(null);
+    });
+
+    it('is told by a key that stands first though a later one has led: it goes, and the next one is above them', () => {
+      rig.lead();
+      const lost = rig.revision + 5n;
+      hear('te-1', knows(CLUSTER.clusterId, lost));
+      rig.observe([rig.own()], lost + 1n);
+      expect(rig.machine.contradiction).to.include('stands before it in line');
+      expect(rig.serving).to.equal(false);
+      rig.send({ type: 'released', candidacy: 1 });
+      rig.observe([], lost + 2n);
+      expect(rig.machine.contradiction).to.equal(null);
+      expect(rig.candidacy).to.equal(2);
     });
 
     it('is asked about once, not at each event, while it does not answer', () => {

@@ -10,7 +10,7 @@ import type { ClusterId, LeaderSessionId } from '../../../../src/core/ids.ts';
 
 const OURS = 'cluster-1' as ClusterId;
 const THEIRS = 'cluster-2' as ClusterId;
-const ETCD: EtcdFacts = { identity: { clusterId: OURS, generation: 2 }, revision: 100n };
+const ETCD: EtcdFacts = { identity: { clusterId: OURS, generation: 2 }, revision: 100n, headEpoch: 60n };
 const NOTHING: WorkerKnowledge = { clusterId: null, highestToken: null };
 
 function knows(clusterId: ClusterId | null, generation: number, epoch: bigint): WorkerKnowledge {
@@ -27,15 +27,23 @@ describe('what a worker knows', () => {
     expect(whyContradicting(knows(null, 2, 101n), ETCD)).to.include('2-101');
   });
 
+  it('contradicts an etcd in which a key stands first in line that is older than its token', () => {
+    expect(whyContradicting(knows(OURS, 2, 61n), ETCD))
+      .to.include('2-61')
+      .and.include('a key of revision 60');
+    expect(whyContradicting(knows(OURS, 1, 61n), ETCD)).to.equal(null);
+  });
+
   it('contradicts an etcd that knows no cluster', () => {
-    const empty = { identity: null, revision: 1n };
+    const empty = { identity: null, revision: 1n, headEpoch: null };
     expect(whyContradicting({ clusterId: OURS, highestToken: null }, empty)).to.include('cluster-1');
     expect(whyContradicting(knows(null, 1, 5n), empty)).to.include('a leader');
     expect(whyContradicting(NOTHING, empty)).to.equal(null);
   });
 
   it('agrees with its own cluster at or below the revision, and below the generation whatever the epoch', () => {
-    expect(whyContradicting(knows(OURS, 2, 100n), ETCD)).to.equal(null);
+    expect(whyContradicting(knows(OURS, 2, 60n), ETCD)).to.equal(null);
+    expect(whyContradicting(knows(OURS, 2, 100n), { ...ETCD, headEpoch: null })).to.equal(null);
     expect(whyContradicting(knows(OURS, 1, 90_000n), ETCD)).to.equal(null);
     expect(whyContradicting(NOTHING, ETCD)).to.equal(null);
   });
@@ -65,13 +73,27 @@ describe('the workers as witnesses', () => {
   });
 
   it('are held against each change of etcd: a new identity, a revision that grows, one that has fallen', () => {
+    const etcd = { ...ETCD, headEpoch: null };
     witnesses.heard('a', knows(OURS, 2, 150n));
-    expect(counts()).to.deep.equal([1, 1]);
-    expect(counts({ ...ETCD, revision: 150n })).to.deep.equal([1, 0]);
-    expect(counts({ ...ETCD, revision: 149n })).to.deep.equal([1, 1]);
-    expect(counts({ identity: { clusterId: OURS, generation: 3 }, revision: 149n })).to.deep.equal([1, 0]);
-    expect(counts({ identity: { clusterId: THEIRS, generation: 3 }, revision: 149n })).to.deep.equal([1, 1]);
-    expect(counts({ identity: null, revision: 1n })).to.deep.equal([1, 1]);
+    expect(counts(etcd)).to.deep.equal([1, 1]);
+    expect(counts({ ...etcd, revision: 150n })).to.deep.equal([1, 0]);
+    expect(counts({ ...etcd, revision: 149n })).to.deep.equal([1, 1]);
+    expect(
+      counts({ identity: { clusterId: OURS, generation: 3 }, revision: 149n, headEpoch: null }),
+    ).to.deep.equal([1, 0]);
+    expect(
+      counts({ identity: { clusterId: THEIRS, generation: 3 }, revision: 149n, headEpoch: null }),
+    ).to.deep.equal([1, 1]);
+    expect(counts({ identity: null, revision: 1n, headEpoch: null })).to.deep.equal([1, 1]);
+  });
+
+  it('are held against each change of who stands first in line', () => {
+    const etcd = { ...ETCD, revision: 200n };
+    witnesses.heard('a', knows(OURS, 2, 150n));
+    expect(counts({ ...etcd, headEpoch: null })).to.deep.equal([1, 0]);
+    expect(counts({ ...etcd, headEpoch: 149n })).to.deep.equal([1, 1]);
+    expect(counts({ ...etcd, headEpoch: 150n })).to.deep.equal([1, 0]);
+    expect(counts({ ...etcd, headEpoch: 149n })).to.deep.equal([1, 1]);
   });
 
   it('count on for a while after their connection, and are forgotten then', () => {
