@@ -28,7 +28,7 @@ export function toObservation(state: ElectionState): Observation {
     ),
     identity: identity === undefined ? null : parseIdentity(identity.value),
     identityRevision: state.identity.revision,
-    leaderEpoch: leader === undefined ? null : (parseLeaderRecord(leader.value)?.token.epoch ?? null),
+    leader: leader === undefined ? null : (parseLeaderRecord(leader.value)?.token ?? null),
     etcdRevision: state.storeRevision,
     listing: state.listing,
     fall: state.fall,

@@ -6,6 +6,7 @@ import type {
   Observation,
 } from '../../src/core/election/election-events.ts';
 import type { Identity } from '../../src/core/election/identity.ts';
+import type { FencingToken } from '../../src/core/fencing-token.ts';
 import { ElectionMachine } from '../../src/core/election/election-machine.ts';
 import type { Instant } from '../../src/core/election/leadership-clock.ts';
 import { OWN_VERSIONS } from '../../src/core/messages/protocol-version.ts';
@@ -52,8 +53,8 @@ export class ElectionRig {
   epoch = 0n;
   /** Of the last observation. */
   revision = 50n;
-  /** Epoch that the leader record names in what is observed. */
-  leaderEpoch: bigint | null = null;
+  /** Token that the leader record names in what is observed. */
+  leader: FencingToken | null = null;
   /** How many listings have been answered: each observation is one. */
   listing = 0;
   /** Whether keepalives and checks are answered at once. */
@@ -145,7 +146,7 @@ export class ElectionRig {
       revision,
       identity,
       identityRevision: revision,
-      leaderEpoch: this.leaderEpoch,
+      leader: this.leader,
       etcdRevision: revision,
       listing: this.listing,
       fall,

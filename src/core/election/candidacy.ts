@@ -281,7 +281,7 @@ export class Candidacy {
     const unspoken = this.#phase === 'waiting' ? unspokenVersion(ahead) : null;
     if (unspoken !== null)
       return this.end({ reason: 'protocol version not supported', evidence: unspoken }, now, out);
-    this.#succession.follow(ahead, observation.leaderEpoch, now.monotonicMs);
+    this.#succession.follow(ahead, observation.leader?.epoch ?? null, now.monotonicMs);
     if (index > 0) return;
     if (this.#phase === 'waiting') this.#grant(now, out);
     else this.#confirmation.headGone(now.monotonicMs);

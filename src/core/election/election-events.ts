@@ -34,8 +34,8 @@ export interface Observation {
   readonly identity: Identity | null;
   /** Revision as of which the identity was so; it may be another one than that of the line. */
   readonly identityRevision: bigint;
-  /** Epoch that the leader record names; null when there is none that can be read. */
-  readonly leaderEpoch: bigint | null;
+  /** Token that the leader record names; null when there is none that can be read. */
+  readonly leader: FencingToken | null;
   /** The highest revision of etcd that this was seen with. */
   readonly etcdRevision: bigint;
   /** How many listings have been answered. One that is asked for by `observe` counts, and begins after that. */

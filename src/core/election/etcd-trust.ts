@@ -19,8 +19,8 @@ export const FALL_BELIEVED_MS = 1_000;
 /**
  * What this process and its workers remember, held against what etcd shows. Three things give away an etcd that
  * was wiped or restored: another identity than the one remembered, a revision that has fallen, and workers most of
- * whom know another cluster id or a token that this etcd cannot have brought forth: above its revision, or above the
- * key that stands first in line.
+ * whom know another cluster id or a token that this etcd cannot have brought forth: above its revision, above the
+ * key that stands first in line, or that of its leader record but for the session id.
  */
 export class EtcdTrust {
   readonly witnesses = new WorkerWitnesses();
@@ -106,6 +106,7 @@ function factsOf(observation: Observation | null): EtcdFacts {
     identity: observation?.identity ?? null,
     revision: observation?.etcdRevision ?? 0n,
     headEpoch: observation?.line[0]?.createRevision ?? null,
+    leader: observation?.leader ?? null,
   };
 }
 

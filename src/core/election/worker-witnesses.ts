@@ -1,4 +1,4 @@
-import { formatToken, type FencingToken } from '../fencing-token.ts';
+import { compareTokens, formatToken, type FencingToken, sameToken } from '../fencing-token.ts';
 import type { ClusterId } from '../ids.ts';
 import type { Identity } from './identity.ts';
 
@@ -15,6 +15,8 @@ export interface EtcdFacts {
   readonly revision: bigint;
   /** Create revision of the key that stands first in line; null while nobody does. */
   readonly headEpoch: bigint | null;
+  /** Token that the leader record names; null when there is none. */
+  readonly leader: FencingToken | null;
 }
 
 /** What the workers say about etcd. Those who know nothing are not counted. */
@@ -50,7 +52,7 @@ const MOST_GONE = 20_000;
 /** Why what a worker knows cannot be of the etcd that shows this; null when it can. */
 export function whyContradicting(
   { clusterId, highestToken }: WorkerKnowledge,
-  { identity, revision, headEpoch }: EtcdFacts,
+  { identity, revision, headEpoch, leader }: EtcdFacts,
 ): string | null {
   if (identity === null) {
     if (clusterId === null && highestToken === null) return null;
@@ -67,8 +69,11 @@ export function whyContradicting(
   const obeyed = `it has obeyed the leader of ${formatToken(highestToken)}`;
   if (epoch > revision) return `${obeyed}, etcd is at revision ${revision}`;
   // Whoever is confirmed is first in line: an etcd whose revisions have caught up with those it lost is given away so.
-  if (headEpoch === null || epoch <= headEpoch) return null;
-  return `${obeyed}, a key of revision ${headEpoch} stands before it in line`;
+  if (headEpoch !== null && epoch > headEpoch)
+    return `${obeyed}, a key of revision ${headEpoch} stands before it in line`;
+  const same =
+    leader === null || compareTokens(leader, highestToken) !== 0 || sameToken(leader, highestToken);
+  return same ? null : `${obeyed} under another leader session id than etcd has`;
 }
 
 /** What the connected workers, and those connected a moment ago, say that they know of their cluster. */
@@ -147,6 +152,7 @@ export class WorkerWitnesses {
     if (before === null || before.identity?.clusterId !== facts.identity?.clusterId) return true;
     if (before.identity?.generation !== facts.identity?.generation) return true;
     if (facts.revision < before.revision || isLower(facts.headEpoch, before.headEpoch)) return true;
+    if (facts.leader !== null && facts.leader.leaderSessionId !== before.leader?.leaderSessionId) return true;
     // What grows contradicts nobody whom the lower one did not contradict.
     const same = facts.revision === before.revision && facts.headEpoch === before.headEpoch;
     return !same && this.#contradicting.size > 0;

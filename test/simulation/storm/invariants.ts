@@ -72,12 +72,13 @@ export class Invariants {
     if (this.#sightings.booksTouched) this.#books();
   }
 
-  /** A process may end itself only when a newer one of its name was started. */
+  /** A process may end itself only when a newer one of its name was started, or as a job for which nobody led for long. */
   #ended(): void {
     const { cluster, struck } = this.#world;
     for (; this.#fatalSeen < cluster.fatal.length; this.#fatalSeen++) {
       const sentence = cluster.fatal[this.#fatalSeen] ?? '';
       const name = sentence.slice(0, sentence.indexOf(': '));
+      if (this.#waitedInVain(name, sentence)) continue;
       const running = cluster.taskExecutors.get(name);
       const superseded =
         sentence.includes('SUPERSEDED') && struck.doubled.has(this.#world.resourceIdAt(name));
@@ -86,6 +87,19 @@ export class Invariants {
       cluster.crash(running);
       cluster.taskExecutors.delete(name);
     }
+  }
+
+  /** A job that found no leader in the midst of faults is started again, as by its supervisor. */
+  #waitedInVain(name: string, sentence: string): boolean {
+    const world = this.#world;
+    const running = world.cluster.jobMasters.get(name);
+    const calmMs = world.nowMs - world.disturbedMs;
+    if (running === undefined || !sentence.includes('NO_LEADER')) return false;
+    if (calmMs > world.timing.slotRequestTimeoutMs) return false;
+    this.#sightings.interleavings.saw('jobs that found no leader in time');
+    world.cluster.crash(running);
+    world.startJobMaster(name);
+    return true;
   }
 
   /** Two serve at once only when leadership was taken away from outside; nobody for long only while something is broken. */

@@ -22,7 +22,7 @@ describe('a new generation', () => {
     return parseIdentity(simulated.value(simulated.scene.keys.identity) ?? '');
   }
 
-  function knowledge(clusterId: ClusterId, generation: number, epoch = 5n) {
+  function knowledge(clusterId: ClusterId, generation: number, epoch = 1n) {
     return { clusterId, highestToken: { generation, epoch, leaderSessionId: 's' as LeaderSessionId } };
   }
 
@@ -67,7 +67,10 @@ describe('a new generation', () => {
     const { participant, leadership } = await simulated.leader();
     const revision = simulated.etcd.state.mvcc.revision;
     participant.election.workerHeard('te-1', knowledge(OTHER, 4));
-    participant.election.workerHeard('te-2', knowledge(leadership.clusterId, 1, leadership.token.epoch));
+    participant.election.workerHeard('te-2', {
+      clusterId: leadership.clusterId,
+      highestToken: leadership.token,
+    });
     const plan = await scene.answer(participant.election.planGeneration());
     expect(plan).to.deep.include({
       present: { clusterId: leadership.clusterId, generation: 1 },
@@ -155,8 +158,7 @@ describe('a new generation', () => {
       const refused = participant.election.declareGeneration(wanted).catch((error: unknown) => error);
       expect(await scene.answer(refused)).to.have.property('code', 'CONFLICT');
     }
-    const { epoch } = leadership.token;
-    for (const worker of ['a', 'b']) participant.election.workerHeard(worker, knowledge(clusterId, 1, epoch));
+    for (const worker of ['a', 'b']) participant.election.workerHeard(worker, knowledge(clusterId, 1));
     participant.election.workerHeard('absurd', knowledge(clusterId, MOST_GENERATION));
     const refused = participant.election.declareGeneration(null).catch((error: unknown) => error);
     expect(await scene.answer(refused)).to.have.property('code', 'CONFLICT');

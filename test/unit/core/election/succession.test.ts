@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { LineEntry } from '../../../../src/core/election/election-events.ts';
+import type { LeaderSessionId } from '../../../../src/core/ids.ts';
 import { ElectionRig, entry } from '../../../support/election-rig.ts';
 
 const HEAD = entry('head', 1n, 'rm-2');
@@ -26,7 +27,10 @@ describe('succession', () => {
 
   function queueBehind(...entries: LineEntry[]): void {
     rig = new ElectionRig();
-    rig.leaderEpoch = entries[0]?.createRevision ?? null;
+    const [head] = entries;
+    const session = 'session' as LeaderSessionId;
+    rig.leader =
+      head === undefined ? null : { generation: 1, epoch: head.createRevision, leaderSessionId: session };
     rig.send({ type: 'peerSighted', sighting: { type: 'watching' } });
     rig.queue(...entries);
     meet(...entries);

@@ -10,7 +10,12 @@ import type { ClusterId, LeaderSessionId } from '../../../../src/core/ids.ts';
 
 const OURS = 'cluster-1' as ClusterId;
 const THEIRS = 'cluster-2' as ClusterId;
-const ETCD: EtcdFacts = { identity: { clusterId: OURS, generation: 2 }, revision: 100n, headEpoch: 60n };
+const ETCD: EtcdFacts = {
+  identity: { clusterId: OURS, generation: 2 },
+  revision: 100n,
+  headEpoch: 60n,
+  leader: null,
+};
 const NOTHING: WorkerKnowledge = { clusterId: null, highestToken: null };
 
 function knows(clusterId: ClusterId | null, generation: number, epoch: bigint): WorkerKnowledge {
@@ -34,8 +39,18 @@ describe('what a worker knows', () => {
     expect(whyContradicting(knows(OURS, 1, 61n), ETCD)).to.equal(null);
   });
 
+  it('contradicts an etcd that knows the term of its token under another leader session id', () => {
+    const leader = { generation: 2, epoch: 60n, leaderSessionId: 'another' as LeaderSessionId };
+    expect(whyContradicting(knows(OURS, 2, 60n), { ...ETCD, leader })).to.include(
+      'another leader session id',
+    );
+    const same = knows(OURS, 2, 60n).highestToken;
+    expect(whyContradicting(knows(OURS, 2, 60n), { ...ETCD, leader: same })).to.equal(null);
+    expect(whyContradicting(knows(OURS, 2, 59n), { ...ETCD, leader })).to.equal(null);
+  });
+
   it('contradicts an etcd that knows no cluster', () => {
-    const empty = { identity: null, revision: 1n, headEpoch: null };
+    const empty = { identity: null, revision: 1n, headEpoch: null, leader: null };
     expect(whyContradicting({ clusterId: OURS, highestToken: null }, empty)).to.include('cluster-1');
     expect(whyContradicting(knows(null, 1, 5n), empty)).to.include('a leader');
     expect(whyContradicting(NOTHING, empty)).to.equal(null);
@@ -79,21 +94,34 @@ describe('the workers as witnesses', () => {
     expect(counts({ ...etcd, revision: 150n })).to.deep.equal([1, 0]);
     expect(counts({ ...etcd, revision: 149n })).to.deep.equal([1, 1]);
     expect(
-      counts({ identity: { clusterId: OURS, generation: 3 }, revision: 149n, headEpoch: null }),
+      counts({ identity: { clusterId: OURS, generation: 3 }, revision: 149n, headEpoch: null, leader: null }),
     ).to.deep.equal([1, 0]);
     expect(
-      counts({ identity: { clusterId: THEIRS, generation: 3 }, revision: 149n, headEpoch: null }),
+      counts({
+        identity: { clusterId: THEIRS, generation: 3 },
+        revision: 149n,
+        headEpoch: null,
+        leader: null,
+      }),
     ).to.deep.equal([1, 1]);
-    expect(counts({ identity: null, revision: 1n, headEpoch: null })).to.deep.equal([1, 1]);
+    expect(counts({ identity: null, revision: 1n, headEpoch: null, leader: null })).to.deep.equal([1, 1]);
   });
 
   it('are held against each change of who stands first in line', () => {
     const etcd = { ...ETCD, revision: 200n };
     witnesses.heard('a', knows(OURS, 2, 150n));
-    expect(counts({ ...etcd, headEpoch: null })).to.deep.equal([1, 0]);
+    expect(counts({ ...etcd, headEpoch: null, leader: null })).to.deep.equal([1, 0]);
     expect(counts({ ...etcd, headEpoch: 149n })).to.deep.equal([1, 1]);
     expect(counts({ ...etcd, headEpoch: 150n })).to.deep.equal([1, 0]);
     expect(counts({ ...etcd, headEpoch: 149n })).to.deep.equal([1, 1]);
+  });
+
+  it('are held against each other leader', () => {
+    const leader = { generation: 2, epoch: 60n, leaderSessionId: 'another' as LeaderSessionId };
+    witnesses.heard('a', knows(OURS, 2, 60n));
+    expect(counts()).to.deep.equal([1, 0]);
+    expect(counts({ ...ETCD, leader })).to.deep.equal([1, 1]);
+    expect(counts({ ...ETCD, leader: { ...leader, epoch: 61n }, headEpoch: 61n })).to.deep.equal([1, 0]);
   });
 
   it('count on for a while after their connection, and are forgotten then', () => {
