@@ -5,6 +5,11 @@ import type { StormWorld } from './storm-world.ts';
 /** How long after a backup its etcd is lost, at most. */
 const MOST_BACKUP_AGE_MS = 3_000;
 const MOST_PATIENCE_MS = 2_000;
+/**
+ * Two whose keys a backup holds may both find them standing until they look at what is around them: the next comparison
+ * with a listing, and a second one that shows the same a second later. Workers obey the newer one.
+ */
+const FOUND_OUT_WITHIN_MS = 3_000;
 
 /** All members end, and start again with other data; an operator sees to what follows. */
 function lose(world: StormWorld, strike: Strike, what: string): void {
@@ -19,7 +24,7 @@ function lose(world: StormWorld, strike: Strike, what: string): void {
     etcd.setFull(false);
     // A backup may have what was taken away since.
     for (const key of STRANGERS) etcd.deleteKey(key);
-    world.allowOverlap();
+    world.allowOverlap(FOUND_OUT_WITHIN_MS);
     world.disturbedMs = world.nowMs;
     operator.watch(MOST_PATIENCE_MS * strike.action.variant);
   };
