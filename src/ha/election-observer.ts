@@ -44,6 +44,8 @@ export interface ElectionState {
 export interface ElectionStateListener {
   /** At each change, and after each comparison. */
   onState(state: ElectionState): void;
+  /** It begins anew with a listing, at first and after each gap in its watch: what was known besides may be of another etcd. */
+  onRestart?(): void;
   /** A listing took more than one copy, or a watch was lost: the store may be in trouble. */
   onDoubt?(): void;
 }
@@ -144,6 +146,7 @@ export class ElectionObserver {
 
   #restart(listing: TransactionResult, fall: ElectionState['fall'] = null): void {
     this.#closeWatches();
+    this.#listener.onRestart?.();
     this.#state = { ...toState(listing, this.#listings), fall };
     this.#watch(listing.revision + 1n);
     this.#listener.onState(this.#state);

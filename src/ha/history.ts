@@ -32,7 +32,7 @@ export class HistoryIndex {
   /** How often everything was forgotten: what is read meanwhile belongs to both sides of it. */
   #forgotten = 0;
 
-  /** Reads everything anew: etcd has lost what was read. */
+  /** Reads everything anew: what was read may be of another etcd. */
   forget(): void {
     this.#forgotten += 1;
     this.#ended = [];

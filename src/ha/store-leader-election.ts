@@ -73,8 +73,8 @@ export class StoreLeaderElection implements LeaderElectionService {
   #contender: LeaderContender | null = null;
   #session: CandidateSession | null = null;
   #view: ElectionView = EMPTY_VIEW;
-  /** As the identity key was last seen. */
-  #identity: string | undefined;
+  /** Epoch of the last leader under whom history was read; null when it has to be read anew. */
+  #historyOf: bigint | null = null;
   #working = false;
   #stopped = false;
   #requests = 0;
@@ -100,6 +100,10 @@ export class StoreLeaderElection implements LeaderElectionService {
     };
     this.#observer = new ElectionObserver(context, keys, {
       onState: (state) => this.#observed(state),
+      onRestart: () => {
+        this.#setting.history.forget();
+        this.#historyOf = null;
+      },
       onDoubt: () => this.#dispatch({ type: 'storeDoubted' }),
     });
     this.#spaceWatch = new SpaceWatch(context, keys);
@@ -193,16 +197,14 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   #observed(state: ElectionState): void {
     const observation = toObservation(state);
-    const identity = state.identity.keyValues[0]?.value;
-    // What was read is of the etcd of before.
-    if (observation.fall !== null || identity !== this.#identity) this.#setting.history.forget();
-    this.#identity = identity;
     this.#dispatch({ type: 'observed', observation });
     const view = toView(state, observation, this.#machine);
-    if (sameView(view, this.#view)) return;
-    const led = view.leader !== null && view.leader.token.epoch !== this.#view.leader?.token.epoch;
     // While there is time, for whoever may have to depose this leader.
-    if (led) void this.#setting.history.read(this.#context, this.#keys, this.#life.signal);
+    if (view.leader !== null && view.leader.token.epoch !== this.#historyOf) {
+      this.#historyOf = view.leader.token.epoch;
+      void this.#setting.history.read(this.#context, this.#keys, this.#life.signal);
+    }
+    if (sameView(view, this.#view)) return;
     this.#view = view;
     this.#enqueue(() => this.#tell((contender) => contender.viewChanged(view)));
   }
