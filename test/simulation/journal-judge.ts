@@ -52,10 +52,10 @@ export class JournalJudge {
 }
 
 /** Whether a verdict about one era says so too, where it takes all of them to say it. */
-function tellsOf({ rule, detail }: Violation): (verdict: AuditVerdict) => boolean {
+function tellsOf({ rule, places }: Violation): (verdict: AuditVerdict) => boolean {
   return ({ violations }) =>
     rule !== 'token-never-confirmed' ||
-    violations.some((other) => other.rule === rule && other.detail === detail);
+    violations.some((other) => other.rule === rule && other.places.join() === places.join());
 }
 
 /** As it would be read from a file: numbers that JSON cannot carry are text. */

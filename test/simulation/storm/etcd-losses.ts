@@ -20,6 +20,7 @@ function lose(world: StormWorld, strike: Strike, what: string): void {
   const start = (): void => {
     // Whatever else has become of the members meanwhile.
     etcd.shutDown();
+    world.etcdLost();
     etcd.startWith(snapshot);
     etcd.setFull(false);
     // A backup may have what was taken away since.

@@ -2,6 +2,8 @@ import type { ResourceManager } from '../../../src/resourcemanager/resource-mana
 import type { Place, StormWorld } from './storm-world.ts';
 
 const LOOKS_EVERY_MS = 250;
+/** A worker that has found itself in another cluster is restarted after so long without a complaint about etcd. */
+const STRAYS_RESTARTED_AFTER_MS = 1_000;
 
 /** The people who run the cluster: after a loss of etcd's data they declare a new generation, when they are told that it needs one. */
 export class StormOperator {
@@ -13,6 +15,8 @@ export class StormOperator {
   /** Since when a resource manager says that etcd was wiped or restored; null while none does. */
   #toldMs: number | null = null;
   #orders = 0;
+  /** Workers that belong to a cluster which somebody founded by mistake, and since when that is known. */
+  readonly #strays = new Map<string, number>();
 
   constructor(world: StormWorld) {
     this.#world = world;
@@ -26,6 +30,11 @@ export class StormOperator {
     this.#look();
   }
 
+  /** To be told that a worker met a resource manager of another cluster than its own. */
+  met(name: string): void {
+    if (this.#watches && !this.#strays.has(name)) this.#strays.set(name, this.#world.nowMs);
+  }
+
   #look(): void {
     const world = this.#world;
     world.cluster.clock.schedule(LOOKS_EVERY_MS, () => this.#look());
@@ -34,8 +43,10 @@ export class StormOperator {
     );
     if (complaining.length === 0) {
       this.#toldMs = null;
-      return;
+      return this.#restartStrays();
     }
+    // By now it may be the resource managers who are mistaken.
+    this.#strays.clear();
     // Nobody may serve before they have acted.
     world.disturbedMs = world.nowMs;
     this.#toldMs ??= world.nowMs;
@@ -43,6 +54,15 @@ export class StormOperator {
     if (place === undefined || world.nowMs - this.#toldMs < this.#patienceMs) return;
     this.#orders += 1;
     void this.#declare(place);
+  }
+
+  #restartStrays(): void {
+    const world = this.#world;
+    for (const [name, sinceMs] of this.#strays) {
+      if (world.nowMs - sinceMs < STRAYS_RESTARTED_AFTER_MS) continue;
+      this.#strays.delete(name);
+      world.restartWithoutState(name);
+    }
   }
 
   /** As the command does it: asks what would be done, and orders just that, so that it may be said twice. */

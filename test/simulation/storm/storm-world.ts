@@ -1,13 +1,16 @@
 import type { ResourceId } from '../../../src/core/ids.ts';
 import type { Timing } from '../../../src/core/timing.ts';
+import { parseIdentity } from '../../../src/ha/election-records.ts';
+import { ClusterKeys } from '../../../src/ha/keys.ts';
 import type { JobMaster } from '../../../src/jobmaster/job-master.ts';
 import type { ResourceManager } from '../../../src/resourcemanager/resource-manager.ts';
 import type { TaskExecutor } from '../../../src/taskexecutor/task-executor.ts';
 import type { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JobCustomer } from '../job-customer.ts';
-import type { Running, SimulatedCluster } from '../simulated-cluster.ts';
+import { CLUSTER, type Running, type SimulatedCluster } from '../simulated-cluster.ts';
 import { StormOperator } from './storm-operator.ts';
 
+const KEYS = new ClusterKeys(CLUSTER);
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
 
 /** A place in the cluster at which one process after another runs. */
@@ -22,7 +25,7 @@ export interface Struck {
   readonly workers: Set<string>;
   /** Links between workers, as `from>to`. */
   readonly links: Set<string>;
-  /** Names of task executors of which two processes ran at once. */
+  /** Names of task executors of which two processes ran at once, or a new one gave slots while nobody remembered the one before. */
   readonly doubled: Set<string>;
 }
 
@@ -55,6 +58,10 @@ export class StormWorld {
   healed = false;
   readonly #population: Population;
   readonly #resourceIds = new Map<string, string>();
+  /** When task executors began without memory, by their ids. */
+  readonly #forgotMs = new Map<string, number>();
+  /** The highest generation in which etcd was lost: its leaders may not know what was lost. */
+  #generationLost = 0;
   readonly #resourceManagerIds = new Map<string, string>();
   /** What makes whole what a fault has broken; each runs once. */
   readonly #ends = new Set<() => void>();
@@ -177,7 +184,36 @@ export class StormWorld {
 
   /** A second process of one id has a state of its own. */
   #forgotten(name: string): void {
+    this.#forgotMs.set(this.resourceIdAt(name), this.nowMs);
     this.onForgotten(name.endsWith('.b') ? name : this.resourceIdAt(name));
+  }
+
+  /** etcd loses what it holds now. */
+  etcdLost(): void {
+    const { value } = this.cluster.etcd.state.range({ type: 'range', key: KEYS.identity }).keyValues[0] ?? {};
+    const generation = value === undefined ? 1 : (parseIdentity(value)?.generation ?? 1);
+    this.#generationLost = Math.max(this.#generationLost, generation);
+  }
+
+  /** To be told of each registration of the task executor there. */
+  registered(name: string, generation: number): void {
+    const resourceId = this.resourceIdAt(name);
+    const sinceMs = this.nowMs - (this.#forgotMs.get(resourceId) ?? -Infinity);
+    // Neither it, nor etcd, nor its leader knows of a former process, whose leases may still run.
+    const unknown = generation <= this.#generationLost && sinceMs < 1.1 * this.timing.slotLeaseMs;
+    if (unknown) this.struck.doubled.add(resourceId);
+  }
+
+  /** The worker there ends, and another process begins that knows nothing. */
+  restartWithoutState(name: string): void {
+    const { taskExecutors, jobMasters } = this.cluster;
+    const running = taskExecutors.get(name) ?? jobMasters.get(name);
+    if (running?.process.alive !== true) return;
+    this.struck.workers.add(name);
+    this.cluster.crash(running);
+    if (jobMasters.has(name)) return this.startJobMaster(name);
+    this.loseState(name);
+    this.startTaskExecutor(name);
   }
 
   /** Where processes of that id run; null when none does any more. */

@@ -174,7 +174,11 @@ class Storm {
       this.#commits.take(commit.events);
       sightings.onCommit(commit, this.driver.seeLater);
     };
-    cluster.trace.onLog = (...all) => sightings.onLog(...all);
+    cluster.trace.onLog = (who, event, fields) => {
+      sightings.onLog(who, event, fields);
+      if (event === 'registered') this.world.registered(who, Number.parseInt(String(fields['token']), 10));
+      if (event === 'wrong-cluster' || event === 'other-cluster-ignored') this.world.operator.met(who);
+    };
     cluster.links.onTrouble = (from, to) =>
       this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
