@@ -105,7 +105,7 @@ export interface Confirm {
 /** That those to be deposed are as they were seen: nothing of what is known about them holds for others. */
 export function guardDeposed(keys: ClusterKeys, deposed: DeposedKeys): Compare[] {
   const { dead, challengeKey, challengeRevision, neverConfirmed } = deposed;
-  const compare = dead.map(stands);
+  const compare = [...dead.map(stands), ...dead.slice(0, 1).map((head) => nobodyBefore(keys, head))];
   if (challengeRevision !== null) {
     compare.push(stands({ key: challengeKey, createRevision: challengeRevision }));
   }
@@ -113,6 +113,11 @@ export function guardDeposed(keys: ClusterKeys, deposed: DeposedKeys): Compare[]
     compare.push(absent(keys.historyRow(neverConfirmed.generation, neverConfirmed.epoch)));
   }
   return compare;
+}
+
+/** No key comes back in front of one that is first in line, unless a backup brings it: then a late copy must not commit. */
+function nobodyBefore({ election: key }: ClusterKeys, { createRevision }: StandingKey): Compare {
+  return { key, prefix: true, target: 'create', result: '>', operand: createRevision - 1n };
 }
 
 /** Removes them, with any challenge to the head, and says so in history. */
@@ -168,9 +173,7 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
   const { generation, epoch } = record.token;
   const row = keys.historyRow(generation, epoch);
   const nobodyAhead: readonly Compare[] =
-    deposed === undefined
-      ? [{ key: keys.election, prefix: true, target: 'create', result: '>', operand: epoch - 1n }]
-      : guardDeposed(keys, deposed);
+    deposed === undefined ? [nobodyBefore(keys, own)] : guardDeposed(keys, deposed);
   return {
     compare: [
       stands(own),

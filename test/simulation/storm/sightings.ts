@@ -61,6 +61,8 @@ export class Sightings implements ProcessObserver {
   /** In the order of their confirms. */
   readonly confirms: { readonly generation: number; readonly epoch: bigint; readonly atMs: number }[] = [];
   onSpot: (sighting: Sighting) => void = () => {};
+  /** Is told when an operator's order removes whoever leads, as it stands in etcd. */
+  onGeneration: () => void = () => {};
   /** Is told when a process goes on after it was stopped. */
   onWake: () => void = () => {};
   /** Whether an overlap may be, as leadership was taken away from outside. */
@@ -168,6 +170,7 @@ export class Sightings implements ProcessObserver {
         const { key, value, version } = event.keyValue;
         if (key === KEYS.leader) this.#confirmed(value, later);
         else if (key.startsWith(KEYS.election) && version === 1n) this.#owners.set(key, ownerOf(value));
+        else if (key === KEYS.identity) this.onGeneration();
         else if (key.startsWith(KEYS.challenges)) this.interleavings.saw('challenges');
         else if (key.startsWith(KEYS.history)) this.#row(key, value);
       } else if (event.key.startsWith(KEYS.election)) {

@@ -184,6 +184,7 @@ class Storm {
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
     this.world.onExecutorsChanged = () => this.#invariants.touch();
     this.world.operator.onDeclared = () => sightings.interleavings.saw('generations declared by an operator');
+    sightings.onGeneration = () => this.world.allowOverlap();
     sightings.onWake = () => this.#invariants.touch();
   }
 
