@@ -11,6 +11,8 @@ import { CLUSTER, type Running, type SimulatedCluster } from '../simulated-clust
 import { StormOperator } from './storm-operator.ts';
 
 const KEYS = new ClusterKeys(CLUSTER);
+/** Rates of any two clocks differ by a tenth at most. */
+export const CLOCK_RATES = { least: 0.95, most: 1.05 };
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
 
 /** A place in the cluster at which one process after another runs. */
@@ -251,7 +253,8 @@ export class StormWorld {
 
   /** Leadership is taken away from outside now, or for so long. */
   allowOverlap(lengthMs = 0): void {
-    const untilMs = this.nowMs + lengthMs + this.timing.servingDeadlineMs;
+    // By the slowest of clocks.
+    const untilMs = this.nowMs + lengthMs + this.timing.servingDeadlineMs / CLOCK_RATES.least;
     this.overlapUntilMs = Math.max(this.overlapUntilMs, untilMs);
   }
 

@@ -9,7 +9,7 @@ import { drawSchedule, type FaultAction } from './fault-action.ts';
 import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault, TURNOVER_KINDS } from './fault-driver.ts';
 import { Invariants } from './invariants.ts';
 import { Sightings } from './sightings.ts';
-import { type Population, StormWorld } from './storm-world.ts';
+import { CLOCK_RATES, type Population, StormWorld } from './storm-world.ts';
 
 /** Times in the proportions of the defaults, but for the workers' shorter ones, so that much happens in a short time. */
 const BRISK_TIMING: Partial<Timing> = {
@@ -30,8 +30,6 @@ const QUALITY = {
   stallShare: 0.0003,
   breakShare: 0.0005,
 };
-/** Rates of any two clocks differ by a tenth at most. */
-const CLOCK_RATES = { least: 0.95, most: 1.05 };
 const START_MS = 900;
 /** Seeds above it are for runs of hours: longer, and the leader is struck all the time. */
 const LAST_SHORT_SEED = 1_000_000;
