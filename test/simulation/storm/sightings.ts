@@ -1,4 +1,9 @@
-import type { Transaction, TransactionResult } from '../../../src/ha/coordination-store.ts';
+import type {
+  Operation,
+  OperationResult,
+  Transaction,
+  TransactionResult,
+} from '../../../src/ha/coordination-store.ts';
 import { StoreError } from '../../../src/ha/coordination-store.ts';
 import { DEPOSED } from '../../../src/ha/history.ts';
 import { ClusterKeys } from '../../../src/ha/keys.ts';
@@ -135,12 +140,14 @@ export class Sightings implements ProcessObserver {
     if (!isCheck && record === undefined) return answer;
     answer.then(
       ({ succeeded, results }) => {
-        if (!succeeded) return;
+        // A copy of a confirm whose else branch finds its own key and its own record proves that term as well.
+        const isOurs = !succeeded && record?.type === 'put' && tellOf(results, record);
+        if (!succeeded && !isOurs) return;
         const challenged = results.some(
           (result) =>
             result.type === 'range' && result.keyValues.some(({ key }) => key.startsWith(KEYS.challenges)),
         );
-        if (challenged) return;
+        if (challenged && !isOurs) return;
         const untilMs = sentMs + this.#servingDeadlineMs;
         this.#provenUntil.set(process, Math.max(untilMs, this.#provenUntil.get(process) ?? 0));
       },
@@ -283,6 +290,16 @@ export class Sightings implements ProcessObserver {
   #break(sentence: string): void {
     this.broken ??= sentence;
   }
+}
+
+/** Whether the else branch of a confirm shows the key of its sender, and what it wrote. */
+function tellOf(
+  [own, ...others]: readonly OperationResult[],
+  { key, value }: Extract<Operation, { readonly type: 'put' }>,
+): boolean {
+  const stands = own?.type === 'range' && own.keyValues.length > 0;
+  const found = others.flatMap((result) => (result.type === 'range' ? result.keyValues : []));
+  return stands && found.some((each) => each.key === key && each.value === value);
 }
 
 /** Pings and lone answers, of which most of the traffic is. */
