@@ -1,4 +1,4 @@
-import { compareTokens, formatToken, type FencingToken } from '../core/fencing-token.ts';
+import { compareTokens, formatToken, mayObey, type FencingToken } from '../core/fencing-token.ts';
 import type { Leadership } from '../ha/leader-election.ts';
 import { isAhead, processKey, type WorkerConnection } from './worker-connection.ts';
 
@@ -19,7 +19,8 @@ export interface FencingCheckOptions {
 const MOST_REMEMBERED = 10_000;
 
 /**
- * What a leader does when somebody insists on a token above its own: it suspends itself and asks the store,
+ * What a leader does when somebody insists on a token that forbids to obey its own, a higher one or another session of
+ * the same epoch (an etcd that was restored counts its revisions anew): it suspends itself and asks the store,
  * in a guarded transaction, whether its candidate key still stands. Gone: the election ends the term. There:
  * the receiver is wrong, and leading goes on. Who was wrong once is heard again, but suspends nobody any more.
  */
@@ -42,10 +43,10 @@ export class FencingCheck {
     return this.#suspendedNow || this.#suspendedNext;
   }
 
-  /** Ignored at or below the own token, and from one that is known to be wrong about this very token. */
+  /** Ignored from whoever obeys the own token, and from one that is known to be wrong about this very token. */
   fencedBy(connection: WorkerConnection, token: FencingToken): void {
     const { leadership } = this.#options;
-    if (compareTokens(token, leadership.token) <= 0) return;
+    if (mayObey(token, leadership.token)) return;
     if (isAhead(connection, leadership.token) && !isAbove(token, connection.ahead)) return;
     const known = this.#wrong.get(nameOf(connection)) ?? null;
     if (known !== null && !isAbove(token, known)) return this.#options.onAhead(connection, known);

@@ -1,4 +1,4 @@
-import { compareTokens, sameToken, type FencingToken } from '../core/fencing-token.ts';
+import { mayObey, sameToken, type FencingToken } from '../core/fencing-token.ts';
 import type { InstanceId, JobId, JobMasterId, ResourceId } from '../core/ids.ts';
 import type { NotificationBody } from '../core/messages/catalogue.ts';
 import type { Problem } from '../core/problem.ts';
@@ -59,7 +59,7 @@ export class TermRequests {
   #tokenProblem(connection: WorkerConnection, token: FencingToken): Problem | null {
     const own = this.#context.token;
     if (sameToken(token, own)) return null;
-    if (compareTokens(token, own) > 0) {
+    if (!mayObey(token, own)) {
       this.#context.fencedBy(connection, token);
       return SUSPENDED;
     }

@@ -335,7 +335,7 @@ export class Term implements TermContext {
 
   #markAhead(connection: WorkerConnection, token: FencingToken): void {
     connection.ahead = token;
-    const fields = { token: formatToken(token), own: formatToken(this.token) };
+    const fields = { token: formatToken(token), obeys: token.leaderSessionId, own: formatToken(this.token) };
     this.#outOfUse(connection, 'receiver-ahead', fields);
   }
 

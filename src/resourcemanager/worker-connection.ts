@@ -1,5 +1,5 @@
 import type { WorkerKnowledge } from '../core/election/worker-witnesses.ts';
-import { compareTokens, type FencingToken } from '../core/fencing-token.ts';
+import { mayObey, type FencingToken } from '../core/fencing-token.ts';
 import type { InstanceId, JobId, JobMasterId, ResourceId } from '../core/ids.ts';
 import type { RequestBody } from '../core/messages/catalogue.ts';
 import type { Role } from '../core/messages/handshake.ts';
@@ -25,9 +25,9 @@ export interface WorkerConnection {
   knowledge: WorkerKnowledge | null;
 }
 
-/** Whether it obeys somebody above this term, as was found out, so that nothing is to be sent over it. */
+/** Whether it obeys somebody above this term, or another one of the same epoch, as was found out, so that nothing is to be sent over it. */
 export function isAhead({ ahead }: WorkerConnection, token: FencingToken): boolean {
-  return ahead !== null && compareTokens(ahead, token) > 0;
+  return ahead !== null && !mayObey(ahead, token);
 }
 
 /** Tells one process from every other, over all its connections. */

@@ -176,6 +176,7 @@ class Storm {
       sightings.onLog(who, event, fields);
       if (event === 'registered') this.world.registered(who, Number.parseInt(String(fields['token']), 10));
       if (event === 'wrong-cluster' || event === 'other-cluster-ignored') this.world.operator.met(who);
+      if (event === 'receiver-ahead') this.world.operator.ahead(who, String(fields['own']));
     };
     cluster.links.onTrouble = (from, to) =>
       this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));

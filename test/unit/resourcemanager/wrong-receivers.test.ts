@@ -54,6 +54,16 @@ describe('a receiver that insists in vain on a token above the leader', () => {
     ]);
   });
 
+  it('is told from the others by its session too: one that obeys another term of the same epoch obeys this one never', async () => {
+    const { bench, token, states } = await doubted();
+    const other = await connect(bench, 'te-2', 'te-2-1');
+    await other.introduce({ ...token, leaderSessionId: 'of-lost-etcd' as LeaderSessionId });
+    await bench.clock.advance(10);
+    expect(states, 'asked once').to.deep.equal(['suspended']);
+    expect(bench.resourceManager.state).to.equal('serving');
+    expect(bench.logger.of('receiver-ahead')).to.have.length(1);
+  });
+
   it('cannot keep it suspended by registering in between', async () => {
     const { bench, token, taskExecutor, states } = await doubted();
     for (let round = 0; round < 3; round += 1) {
