@@ -191,6 +191,15 @@ export function describeHighAvailability(
       expect(await scene.range(scene.keys.leader)).to.have.length(1);
     });
 
+    it('changes the leader when an operator deletes its record: nobody would find it any more', async () => {
+      const { scene, leader, second } = context;
+      await scene.delete(scene.keys.leader);
+      await scene.untilLeads(second);
+      expect(leader.contender.calls.at(-1)).to.equal('revoke: leader record gone');
+      expect((await scene.history())[0]?.ended).to.deep.include({ reason: 'leader record gone', by: 'rm-1' });
+      expect(await scene.range(scene.keys.leader)).to.have.length(1);
+    });
+
     it('lets one whose key was deleted while it waited queue again without a word to its contender', async () => {
       const { scene, leader, second } = context;
       const before = (await scene.line())[1]!;

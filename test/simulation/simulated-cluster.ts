@@ -3,6 +3,8 @@ import type { ResourceProfile } from '../../src/core/resource-profile.ts';
 import { QuartermasterError } from '../../src/core/problem.ts';
 import { profileMatching } from '../../src/core/slotmanager/slot-matching.ts';
 import { DEFAULT_TIMING, type Timing } from '../../src/core/timing.ts';
+import { parseLeaderRecord } from '../../src/ha/election-records.ts';
+import { ClusterKeys } from '../../src/ha/keys.ts';
 import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
 import { JobMaster } from '../../src/jobmaster/job-master.ts';
 import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
@@ -202,6 +204,13 @@ export class SimulatedCluster {
       if (running.process.running && running.endpoint.state === 'serving') return running;
     }
     return null;
+  }
+
+  /** Epoch in the leader record that stands in etcd; null without one. */
+  recordedEpoch(): bigint | null {
+    const { keyValues } = this.etcd.state.range({ type: 'range', key: new ClusterKeys(CLUSTER).leader });
+    const [keyValue] = keyValues;
+    return keyValue === undefined ? null : (parseLeaderRecord(keyValue.value)?.token.epoch ?? null);
   }
 
   #seeds(): string[] {

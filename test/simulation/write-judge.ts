@@ -47,7 +47,8 @@ export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict
 export function isOfLostConfirm(era: WriteLog[number] | undefined): (violation: Violation) => boolean {
   const standing = era?.base.keys ?? [];
   const restored = new Set(standing.filter(({ is }) => is.of === 'candidate').map(({ key }) => key));
-  return ({ rule, keys }) => rule === 'before-confirm' && keys.some((key) => restored.has(key));
+  return ({ rule, keys }) =>
+    (rule === 'before-confirm' || rule === 'deleted-unconfirmed') && keys.some((key) => restored.has(key));
 }
 
 /** The judge of `audit` over a run as it goes: each write is judged when it is committed, each era for itself. */

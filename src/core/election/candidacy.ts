@@ -1,4 +1,4 @@
-import type { FencingToken } from '../fencing-token.ts';
+import { type FencingToken, sameToken } from '../fencing-token.ts';
 import type { LeaderSessionId } from '../ids.ts';
 import { Confirmation, type ConfirmationSettings } from './confirmation.ts';
 import type {
@@ -60,6 +60,8 @@ export class Candidacy {
   #keepAlive: KeepAliveSchedule | null = null;
   #term: Term | null = null;
   #releasedByMs = Infinity;
+  /** How many listings have been answered when one of them must have begun after the confirm; null while nothing was observed since. */
+  #recordShownBy: number | null = null;
   readonly #succession: Succession;
   readonly #confirmation: Confirmation;
 
@@ -276,7 +278,7 @@ export class Candidacy {
       this.#keyGone(`not in the line of revision ${observation.revision}`, now, out);
       return;
     }
-    if (this.#phase === 'leading') return;
+    if (this.#phase === 'leading') return this.#followRecord(observation, now, out);
     const ahead = observation.line.slice(0, index);
     const unspoken = this.#phase === 'waiting' ? unspokenVersion(ahead) : null;
     if (unspoken !== null)
@@ -285,6 +287,21 @@ export class Candidacy {
     if (index > 0) return;
     if (this.#phase === 'waiting') this.#grant(now, out);
     else this.#confirmation.headGone(now.monotonicMs);
+  }
+
+  /**
+   * The record goes with the key. Where the key stands without it, an etcd was restored from before the confirm, or
+   * somebody deleted it: nobody finds this leader any more.
+   */
+  #followRecord({ leader, listing, fall }: Observation, now: Instant, out: ElectionEffect[]): void {
+    if (this.#term === null) return;
+    // The next one may have been under way when the confirm was carried out.
+    this.#recordShownBy ??= listing + 2;
+    const { token } = this.#term;
+    if (fall !== null || listing < this.#recordShownBy || (leader !== null && sameToken(leader, token)))
+      return;
+    const evidence = 'a listing shows the candidate key, and no leader record of its term';
+    this.end({ reason: 'leader record gone', evidence }, now, out);
   }
 
   /** Comes past the head of the line once it is known to be gone. */

@@ -272,7 +272,10 @@ class Storm {
   /** One leader, every process registered, every task executor with its slots out of quarantine. */
   #missing(): string | null {
     const { cluster } = this.world;
-    if (cluster.leader() === null) return 'nobody leads';
+    const leader = cluster.leader();
+    if (leader === null) return 'nobody leads';
+    if (leader.endpoint.view.status().epoch !== cluster.recordedEpoch())
+      return 'etcd names another leader, or none';
     for (const [name, { process, endpoint }] of cluster.taskExecutors) {
       const { registeredWith, slots } = endpoint.status();
       if (!process.alive || registeredWith === null) return `${name} is not registered`;

@@ -118,6 +118,7 @@ describe('an etcd that was wiped or restored', () => {
 
     it('is believed while half of those who know anything agree with it', () => {
       rig.lead();
+      rig.leader = rig.machine.token;
       hear('te-1', knows(CLUSTER.clusterId));
       hear('te-2', knows(ANOTHER.clusterId));
       lookAgain();
@@ -224,6 +225,39 @@ describe('an etcd that was wiped or restored', () => {
       rig.observe([], 1n, null, { from: 1_002n, to: 1n });
       expect(rig.machine.contradiction).to.include('holds no identity');
       expect(rig.all('createIdentity')).to.have.length(1);
+    });
+  });
+
+  describe('given away by the record of the own term, which is not there', () => {
+    it('ends the term once a listing shows so that was begun after the confirm, and queues again', () => {
+      rig.lead();
+      rig.observe([rig.own()]);
+      expect(rig.serving, 'that listing may be older than the confirm').to.equal(true);
+      rig.observe([rig.own()]);
+      expect(rig.last('revokeLeadership').reason).to.equal('leader record gone');
+      rig.send({ type: 'released', candidacy: 1 });
+      rig.observe([]);
+      expect(rig.candidacy).to.equal(2);
+    });
+
+    it('ends it too when the record is that of an earlier term', () => {
+      rig.lead();
+      const { token } = rig.machine;
+      if (token === null) throw new Error('it does not lead');
+      rig.leader = token;
+      for (let listing = 0; listing < 5; listing += 1) rig.observe([rig.own()]);
+      expect(rig.serving).to.equal(true);
+      rig.leader = { ...token, epoch: token.epoch - 1n, leaderSessionId: 'before' as LeaderSessionId };
+      rig.observe([rig.own()]);
+      expect(rig.last('revokeLeadership').reason).to.equal('leader record gone');
+    });
+
+    it('is not concluded from what may be a stale read', () => {
+      rig.lead();
+      const { revision } = rig;
+      for (let listing = 0; listing < 3; listing += 1)
+        rig.observe([rig.own()], revision - 1n, CLUSTER, { from: revision, to: revision - 1n });
+      expect(rig.serving).to.equal(true);
     });
   });
 
