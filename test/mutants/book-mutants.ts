@@ -1,9 +1,7 @@
-import { type Check, type Mutant, namedTest } from './mutant.ts';
+import { type Check, comparison, type Mutant, namedTest } from './mutant.ts';
 
-/** The comparison of the slot manager with the naive model of it; a few hundred runs from a seed of its own each time. */
-const COMPARED: readonly Check[] = [
-  namedTest('slot-model/slot-model.test.ts', 'say the same and have the same books'),
-];
+/** Runs of the slot manager beside the naive model of it. */
+const COMPARED: readonly Check[] = [comparison(300)];
 
 /** Slot managers whose books, line of requests or commands are wrong in a detail that no guarantee names by itself. */
 export const BOOK_MUTANTS: readonly Mutant[] = [

@@ -1,6 +1,6 @@
 import { type CheckOutcome, runCheck } from './run-check.ts';
 import { ALL_MUTANTS } from './all-mutants.ts';
-import type { Check, Mutant, Simulation } from './mutant.ts';
+import type { Check, Comparison, Mutant, Simulation } from './mutant.ts';
 import { plant } from './planted-copy.ts';
 
 /** Copies that run beside each other. */
@@ -28,17 +28,23 @@ function nameOf(check: Check): string {
       return `exhaustive: ${check.world}`;
     case 'test':
       return `test/${check.file}`;
+    case 'comparison':
+      return 'the naive model of the slot manager';
   }
 }
 
 /** Whether that seed passes where nothing is planted: else the finding is not of the mutant. */
-async function control(check: Simulation, seed: number, timeoutMs: number): Promise<CheckOutcome> {
+async function control(
+  check: Simulation | Comparison,
+  seed: number,
+  timeoutMs: number,
+): Promise<CheckOutcome> {
   return runCheck('.', { ...check, seeds: 1 }, timeoutMs, seed);
 }
 
 /** Why what was found says nothing of the mutant; null when it does. */
 async function doubt(check: Check, outcome: CheckOutcome, timeoutMs: number): Promise<string | null> {
-  if (check.kind !== 'simulation' || outcome.seeds === null) return null;
+  if ((check.kind !== 'simulation' && check.kind !== 'comparison') || outcome.seeds === null) return null;
   const { finding, failure } = await control(check, outcome.seeds, timeoutMs);
   const why = finding ?? failure;
   return why === null ? null : `seed ${outcome.seeds} fails without it, too: ${why}`;

@@ -23,8 +23,15 @@ export interface NamedTest {
   readonly title: string;
 }
 
+/** Runs of the slot manager and the naive model of it, one after the other until they differ. */
+export interface Comparison {
+  readonly kind: 'comparison';
+  /** They must differ within so many runs of 200 operations, all drawn from one seed. */
+  readonly seeds: number;
+}
+
 /** Whatever may find a mutant. */
-export type Check = Simulation | Exploration | NamedTest;
+export type Check = Simulation | Exploration | NamedTest | Comparison;
 
 /** One fault, planted in a copy of what is compiled, and what must find it. */
 export interface Mutant {
@@ -50,6 +57,11 @@ export function simulation(scenario: string, seeds: number): Simulation {
 /** As `make exhaustive WORLD=…`. */
 export function exploration(world: string): Exploration {
   return { kind: 'exploration', world };
+}
+
+/** As `make properties RUNS=…`. */
+export function comparison(runs: number): Comparison {
+  return { kind: 'comparison', seeds: runs };
 }
 
 /** One test by its whole title or the beginning of it. */

@@ -32,6 +32,7 @@ const SEED_FAILED = [
   /^seed (?<seed>\d+) broke (?<finding>.*)$/,
   /^seed (?<seed>\d+)(?:, at [\d.]+ ms)?: (?!\d+ events)(?<finding>.*?)(?:; replay: .*)?$/,
 ];
+const MANAGERS_DIFFER = /^run (?<run>\d+) (?<finding>differs from the naive model.*)$/;
 const SEEDS_PASSED = /^(?:seed \d+: \d+ events|(?<all>\d+) seeds passed)/;
 
 /** What a line of `make simulate` says of a seed. */
@@ -57,6 +58,16 @@ function programOf(check: Check, from: number): Program {
           WORKERS: '1',
         },
         read: readSeedLine,
+      };
+    case 'comparison':
+      return {
+        arguments: ['dist/test/slot-model/main.js'],
+        environment: { SEED: '2026', RUNS: String(check.seeds), FROM: String(from) },
+        read: (line) => {
+          const { run, finding } = MANAGERS_DIFFER.exec(line)?.groups ?? {};
+          if (run !== undefined && finding !== undefined) return { finding, seed: Number(run) };
+          return { passed: Number(/^(\d+) runs, .* no difference$/.exec(line)?.[1] ?? 0) };
+        },
       };
     case 'exploration':
       return {
@@ -109,7 +120,8 @@ export function runCheck(
       settled = true;
       clearTimeout(timer);
       child.kill('SIGKILL');
-      const seeds = check.kind !== 'simulation' ? null : finding === null ? passed : seed - from + 1;
+      const counted = check.kind === 'simulation' || check.kind === 'comparison';
+      const seeds = !counted ? null : finding === null ? passed : seed - from + 1;
       resolve({ finding, seeds, failure });
     };
     const timer = setTimeout(() => settle(null, `not ended after ${timeoutMs / 1_000} s`), timeoutMs);

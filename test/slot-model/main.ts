@@ -30,7 +30,9 @@ function main(): number {
       if (!(error instanceof ManagerDiffers)) throw error;
       const { drawn: shrunk, difference } = shrinkRun(drawn, error);
       process.stdout.write(`${difference.trace.join('\n')}\n\n${difference.message}\n`);
-      process.stdout.write(`run ${run}, shrunk to ${shrunk.operations.length} operations\n`);
+      process.stdout.write(
+        `run ${run} differs from the naive model, shrunk to ${shrunk.operations.length} operations\n`,
+      );
       process.stdout.write(`again: make properties SEED=${seed} FROM=${run} RUNS=1\n`);
       return 1;
     }
