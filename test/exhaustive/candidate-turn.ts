@@ -6,11 +6,18 @@ import type {
 } from '../../src/core/election/election-events.ts';
 import type { ClusterId, LeaderSessionId } from '../../src/core/ids.ts';
 import type { KeyValue, RangeOperation, TransactionResult } from '../../src/ha/coordination-store.ts';
+import type { KnownHistory } from '../../src/ha/history.ts';
 import type { Call, Purpose, StoreAnswer, StoreRequest } from './election-calls.ts';
 import { type CandidateProcess, candidateName, isWrite, nonceOf } from './candidate.ts';
 import { type ElectionMachines, KEYS } from './election-machines.ts';
+import { closedByHead, seeLine } from './known-history.ts';
+import type { StoreProcess } from './store-process.ts';
+import { timeOf, withHistory } from './term-transactions.ts';
 
-const at = (ms: number): string => new Date(ms).toISOString();
+const READ_HISTORY: StoreRequest = {
+  kind: 'transact',
+  transaction: { compare: [], success: [{ type: 'range', key: KEYS.history, prefix: true }], failure: [] },
+};
 
 /** A turn of one candidate. */
 export class CandidateTurn {
@@ -34,6 +41,22 @@ export class CandidateTurn {
     this.#process.seen = text;
     this.#process.identityValue = identityValue;
     this.handle({ type: 'observed', observation });
+    const { ahead } = this.#process;
+    const epoch = observation.leader?.epoch ?? null;
+    if (ahead === null || epoch === null || epoch === ahead.readFor) return;
+    ahead.readFor = epoch;
+    this.#call({ kind: 'readAhead' }, READ_HISTORY, 0);
+  }
+
+  /** Who stands in line, before it is observed. */
+  seesLine(store: StoreProcess, listed: boolean): void {
+    const { ahead } = this.#process;
+    if (ahead !== null) seeLine(ahead, store, listed);
+  }
+
+  /** An operator asks it to go. */
+  resign(): void {
+    this.handle({ type: 'resignRequested', request: 1, reason: 'asked', to: null });
   }
 
   /** Writes a record in the name of its term, if it may. */
@@ -93,9 +116,14 @@ export class CandidateTurn {
         session.createRevision = createRevision;
         return this.handle({ type: 'candidateKeyPut', candidacy, createRevision });
       }
-      case 'rows':
-        if (result !== null) this.#withRows(purpose.wanted, this.#rows(result, 0));
+      case 'readAhead':
+      case 'rows': {
+        if (result === null) return;
+        const rows = this.#rows(result, 0);
+        if (this.#process.ahead !== null) this.#process.ahead.rows = rows;
+        if (purpose.kind === 'rows') this.#withHistory(purpose.wanted, { rows });
         return;
+      }
       case 'confirm': {
         if (result === null) {
           return this.handle({ type: 'confirmAnswered', candidacy, outcome: { kind: 'key-gone' } });
@@ -104,6 +132,8 @@ export class CandidateTurn {
           ? 'confirmed'
           : this.#machines.judgeElseBranch(result, purpose.term, purpose.deposed);
         if (verdict === 'confirmed' && session !== null) session.confirmed = true;
+        if (verdict !== 'confirmed' && verdict.kind === 'refused' && purpose.unread !== null)
+          return this.#call({ kind: 'rows', wanted: purpose.unread }, READ_HISTORY);
         const outcome = verdict === 'confirmed' ? ({ kind: 'confirmed', sent } as const) : verdict;
         return this.handle({ type: 'confirmAnswered', candidacy, outcome });
       }
@@ -189,64 +219,17 @@ export class CandidateTurn {
       : { kind: 'standing', createRevision: found.createRevision };
   }
 
-  /** As confirmTerm and deposeHead do once they have read history. */
-  #withRows(
+  #withHistory(
     effect: Extract<ElectionEffect, { readonly type: 'confirm' | 'depose' }>,
-    rows: readonly KeyValue[],
+    known: KnownHistory,
   ): void {
-    const { history, depose, transactions } = this.#machines;
-    const { session, index } = this.#process;
-    if (session === null || session.createRevision === null) return;
     const { candidacy } = effect;
-    const by = candidateName(index);
-    const own = { key: session.key, createRevision: session.createRevision };
-    const { deposition } = effect;
-    if (deposition !== null && history.depositionsOfLate(rows, this.#nowMs) >= history.MOST_DEPOSITIONS) {
-      if (effect.type === 'depose') this.handle({ type: 'deposed', candidacy, outcome: 'limited' });
-      else this.handle({ type: 'confirmAnswered', candidacy, outcome: { kind: 'limited' } });
-      return;
-    }
-    const deposedEpoch = deposition?.dead[0]?.createRevision;
-    const end =
-      deposition === null
-        ? { at: at(this.#nowMs), reason: 'lost', evidence: '', by }
-        : depose.depositionEnd(deposition, by, this.#nowMs);
-    const generation = effect.type === 'depose' ? effect.generation : effect.token.generation;
-    const deposed =
-      deposition === null ? undefined : depose.deposedKeys(KEYS, rows, deposition, generation, end);
-    if (effect.type === 'depose') {
-      if (deposed === undefined) return;
-      const open = history.openRow(rows, deposedEpoch ?? 0n);
-      const close =
-        open === undefined ? [] : [{ keyValue: open.keyValue, closed: { ...open.row, ended: end } }];
-      const transaction = depose.depose(KEYS, own, deposed, close);
-      const purpose = { kind: 'depose', deposition: effect.deposition } as const;
-      return this.#call(purpose, { kind: 'transact', transaction }, candidacy);
-    }
-    const { token, identity } = effect;
-    session.record ??= {
-      resourceManagerId: by,
-      address: `${by}:1`,
-      token,
-      confirmedAt: at(this.#nowMs),
-    };
-    const term = {
-      own,
-      leaseId: session.leaseId,
-      record: session.record,
-      identity,
-      identityValue: this.#process.identityValue ?? '',
-      deposition,
-      // Candidates of these worlds always read history: the confirm without a read is the simulator's to try.
-      headGone: null,
-      lastServingMs: null,
-    };
-    const lost = { at: session.record.confirmedAt, reason: 'lost', evidence: '', by };
-    const work = history.historyWork(rows, KEYS.historyRow(token.generation, token.epoch), (row) =>
-      row.epoch === deposedEpoch ? end : lost,
-    );
-    const transaction = transactions.confirm(KEYS, { ...term, history: work, ...(deposed && { deposed }) });
-    this.#call({ kind: 'confirm', term, deposed }, { kind: 'transact', transaction }, candidacy);
+    const call = withHistory(this.#machines, this.#process, effect, known, this.#nowMs);
+    if (call === null) return;
+    if (call !== 'limited')
+      return this.#call(call.purpose, { kind: 'transact', transaction: call.transaction }, candidacy);
+    if (effect.type === 'depose') this.handle({ type: 'deposed', candidacy, outcome: 'limited' });
+    else this.handle({ type: 'confirmAnswered', candidacy, outcome: { kind: 'limited' } });
   }
 
   #perform(effect: ElectionEffect): void {
@@ -306,12 +289,15 @@ export class CandidateTurn {
       case 'grantLeadership':
         if (session !== null && ++session.grants > 1) this.#notes.push(`granted twice ${session.key}`);
         return this.handle({ type: 'confirmRequested', leaderSessionId: effect.leaderSessionId });
-      case 'confirm':
+      case 'confirm': {
+        const { ahead } = process;
+        const known =
+          ahead === null || effect.deposition !== null ? null : closedByHead(this.#machines, ahead);
+        if (known !== null) return this.#withHistory(effect, known);
+        return this.#call({ kind: 'rows', wanted: effect }, READ_HISTORY);
+      }
       case 'depose':
-        return this.#call(
-          { kind: 'rows', wanted: effect },
-          read({ type: 'range', key: KEYS.history, prefix: true }),
-        );
+        return this.#call({ kind: 'rows', wanted: effect }, READ_HISTORY);
       case 'putChallenge': {
         const asker = {
           own,
@@ -360,7 +346,7 @@ export class CandidateTurn {
     const writes = over.filter(({ request, lost }) => !lost && isWrite(request));
     process.orphans = [...process.orphans, ...writes.map(({ request }) => request)];
     const by = candidateName(process.index);
-    const ended = { at: at(this.#nowMs), reason: ending.reason, evidence: ending.evidence, by };
+    const ended = { at: timeOf(this.#nowMs), reason: ending.reason, evidence: ending.evidence, by };
     const { transactions } = this.#machines;
     const row =
       session.confirmed && session.record !== null

@@ -4,6 +4,7 @@ import type { BootNonce, LeaderSessionId, ResourceManagerId } from '../../src/co
 import type { LeaderRecord } from '../../src/ha/leader-election.ts';
 import type { Call, StoreRequest } from './election-calls.ts';
 import { ELECTION_SETTINGS, type ElectionMachines } from './election-machines.ts';
+import { nothingRead, type ReadAhead } from './known-history.ts';
 
 /** One candidacy's dealings with the store. */
 interface Session {
@@ -33,6 +34,8 @@ export interface CandidateProcess {
   reached: readonly string[];
   /** What was observed last. */
   seen: string;
+  /** Null for one that reads history before each confirm. */
+  readonly ahead: ReadAhead | null;
 }
 
 /** Of the process of that number. */
@@ -45,8 +48,12 @@ export function candidateName(index: number): ResourceManagerId {
   return `rm-${index}` as ResourceManagerId;
 }
 
-/** One that has not been told to start yet. */
-export function startCandidate(machines: ElectionMachines, index: number): CandidateProcess {
+/** One that has not been told to start yet; `readsAhead` as resource managers do. */
+export function startCandidate(
+  machines: ElectionMachines,
+  index: number,
+  readsAhead: boolean,
+): CandidateProcess {
   return {
     kind: 'rm',
     index,
@@ -59,6 +66,7 @@ export function startCandidate(machines: ElectionMachines, index: number): Candi
     leads: null,
     reached: [],
     seen: '',
+    ahead: readsAhead ? nothingRead() : null,
   };
 }
 

@@ -17,8 +17,15 @@ export type Purpose =
   | { readonly kind: 'list' }
   | { readonly kind: 'identity'; readonly minted: Identity }
   | { readonly kind: 'grantLease' | 'putKey' | 'keepAlive' | 'revoke' | 'depart' }
+  | { readonly kind: 'readAhead' }
   | { readonly kind: 'rows'; readonly wanted: EffectOf<'confirm'> | EffectOf<'depose'> }
-  | { readonly kind: 'confirm'; readonly term: TermToConfirm; readonly deposed: DeposedKeys | undefined }
+  | {
+      readonly kind: 'confirm';
+      readonly term: TermToConfirm;
+      readonly deposed: DeposedKeys | undefined;
+      /** What to do once history was read, if a `no` may mean no more than that it was not. */
+      readonly unread: EffectOf<'confirm'> | null;
+    }
   | { readonly kind: 'depose'; readonly deposition: Deposition }
   | { readonly kind: 'challenge'; readonly effect: EffectOf<'putChallenge'> }
   | { readonly kind: 'readChallenge'; readonly effect: EffectOf<'readChallenge'> }

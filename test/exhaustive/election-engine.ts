@@ -43,6 +43,7 @@ export class ElectionEngine {
       if (call === undefined) return;
       turn.answered(call, answer, () => {
         const { observation, text, identityValue } = observationOf(this.#machines, this.store(world));
+        turn.seesLine(this.store(world), true);
         turn.observed(observation, text, identityValue);
       });
     });
@@ -58,9 +59,10 @@ export class ElectionEngine {
   /** A watch tells what stands in the election now. */
   observe(world: ElectionWorld, index: number): Step<ElectionWorld> {
     const seen = observationOf(this.#machines, this.store(world));
-    const { state, violation } = this.act(world, index, `watch ${world.store}`, (turn) =>
-      turn.observed(seen.observation, seen.text, seen.identityValue),
-    );
+    const { state, violation } = this.act(world, index, `watch ${world.store}`, (turn) => {
+      turn.seesLine(this.store(world), false);
+      turn.observed(seen.observation, seen.text, seen.identityValue);
+    });
     return { label: `${candidateName(index)} hears from its watch`, state, violation };
   }
 

@@ -27,9 +27,9 @@ export class ElectionModel implements Model<ElectionWorld> {
 
   /** Nobody has joined yet; or all are in line, and the first one is about to confirm, or leads. */
   initial(): ElectionWorld {
-    const { candidates, from } = this.#bounds;
+    const { candidates, from, readsAhead } = this.#bounds;
     const processes = Array.from({ length: candidates }, (_, index) =>
-      this.#engine.processes.add(startCandidate(this.#machines, index)),
+      this.#engine.processes.add(startCandidate(this.#machines, index, readsAhead)),
     );
     let world: ElectionWorld = {
       nowMs: START_MS,
@@ -84,6 +84,10 @@ export class ElectionModel implements Model<ElectionWorld> {
       if (left.writes > 0 && process.leads !== null) {
         const wrote = this.#engine.act(use(world, 'writes'), index, 'write', (turn) => turn.writeRecord());
         yield { ...wrote, label: `${name} writes a record` };
+      }
+      if (left.resignations > 0 && process.leads !== null) {
+        const asked = this.#engine.act(use(world, 'resignations'), index, 'resign', (turn) => turn.resign());
+        yield { ...asked, label: `${name} is asked to go` };
       }
       if (left.crashes > 0) yield this.#crash(use(world, 'crashes'), index);
       if (left.pauses > 0) {

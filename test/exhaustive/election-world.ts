@@ -3,6 +3,8 @@ export interface ElectionBounds {
   readonly candidates: number;
   /** Whether nobody has joined yet, or all are in line and the first one is about to confirm, or leads. */
   readonly from: 'nothing' | 'line' | 'leader';
+  /** Whether candidates read history ahead, and confirm unread when the head has gone; else they read it before each confirm. */
+  readonly readsAhead: boolean;
   readonly crashes: number;
   readonly pauses: number;
   /** A candidate is cut off from etcd, not from the others. */
@@ -15,12 +17,14 @@ export interface ElectionBounds {
   readonly held: number;
   /** Records that a leader writes, which etcd must not take from a deposed one. */
   readonly writes: number;
+  /** A leader is asked to go. */
+  readonly resignations: number;
   /** Steps of 125 ms. */
   readonly timeSteps: number;
 }
 
 /** What may happen a bounded number of times. */
-export type Fault = Exclude<keyof ElectionBounds, 'candidates' | 'from'>;
+export type Fault = Exclude<keyof ElectionBounds, 'candidates' | 'from' | 'readsAhead'>;
 
 /** In a fixed order. */
 export const FAULTS: readonly Fault[] = [
@@ -31,6 +35,7 @@ export const FAULTS: readonly Fault[] = [
   'lostAnswers',
   'held',
   'writes',
+  'resignations',
   'timeSteps',
 ];
 

@@ -5,6 +5,7 @@ import type { PlantedFault, WorldOfBounds } from './world-of-bounds.ts';
 const CALM: ElectionBounds = {
   candidates: 2,
   from: 'leader',
+  readsAhead: false,
   crashes: 0,
   pauses: 0,
   cuts: 0,
@@ -12,6 +13,7 @@ const CALM: ElectionBounds = {
   lostAnswers: 0,
   held: 0,
   writes: 0,
+  resignations: 0,
   timeSteps: 4,
 };
 
@@ -31,6 +33,7 @@ export const SMALL_ELECTION_WORLDS: readonly WorldOfBounds<ElectionBounds>[] = [
   world('pause', { pauses: 1, timeSteps: 8 }),
   world('cut', { cuts: 1, timeSteps: 7 }),
   world('isolation', { isolations: 1, timeSteps: 8 }),
+  world('asked to go', { readsAhead: true, resignations: 1, timeSteps: 4 }),
   world('first confirm, a crash, a transaction held back', {
     from: 'line',
     crashes: 1,
@@ -56,6 +59,32 @@ export const LARGE_ELECTION_WORLDS: readonly WorldOfBounds<ElectionBounds>[] = [
   world('isolation and a transaction held back', { isolations: 1, held: 1, timeSteps: 8 }),
   world('crash and pause', { crashes: 1, pauses: 1, timeSteps: 7 }),
   world('three candidates, a crash', { candidates: 3, crashes: 1, timeSteps: 5 }),
+  world('asked to go, and a crash', { readsAhead: true, resignations: 1, crashes: 1, timeSteps: 5 }),
+  world('asked to go, and a transaction held back', {
+    readsAhead: true,
+    resignations: 1,
+    held: 1,
+    timeSteps: 4,
+  }),
+  world('asked to go, and a lost answer', {
+    readsAhead: true,
+    resignations: 1,
+    lostAnswers: 1,
+    timeSteps: 4,
+  }),
+  world('asked to go, and a pause', { readsAhead: true, resignations: 1, pauses: 1, timeSteps: 8 }),
+  world('three candidates, one asked to go', {
+    candidates: 3,
+    readsAhead: true,
+    resignations: 1,
+    timeSteps: 3,
+  }),
+  world('a lease that runs out behind one that is cut off', {
+    readsAhead: true,
+    crashes: 1,
+    cuts: 1,
+    timeSteps: 13,
+  }),
   world('three candidates, two crashes', { candidates: 3, crashes: 2, timeSteps: 4 }),
   world('three candidates, a pause', { candidates: 3, pauses: 1, timeSteps: 8 }),
 ];
@@ -111,6 +140,16 @@ export const ELECTION_MUTANTS: readonly PlantedFault<ElectionBounds>[] = [
     },
     world: { pauses: 1, timeSteps: 8 },
     finding: 'G5: session-',
+  },
+  {
+    name: 'a confirm that has not read history does not compare that the predecessor has closed its term',
+    patch: {
+      file: 'ha/election-transactions.js',
+      from: '...(history.closedUnread === undefined ? [] : [unchanged(history.closedUnread)]),',
+      to: '',
+    },
+    world: { readsAhead: true, crashes: 1, cuts: 1, timeSteps: 13 },
+    finding: 'G1: the term of epoch',
   },
   {
     name: "a leader's write does not compare its own key",

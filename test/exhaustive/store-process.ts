@@ -114,7 +114,7 @@ function carryOut(
   }
 }
 
-/** G1, G5: each epoch is confirmed once, under one session, and none below one that was confirmed before. */
+/** G1, G5: each epoch is confirmed once, under one session, none below one that was confirmed before, none beside an open one. */
 function look(machines: ElectionMachines, store: StoreProcess, notes: string[]): void {
   const parts = [
     keyValuesOf(store, KEYS.election, true),
@@ -135,6 +135,11 @@ function look(machines: ElectionMachines, store: StoreProcess, notes: string[]):
     notes.push(`G5: a confirm of epoch ${epoch} came over epoch ${before.epoch}`);
   } else if (session !== before.session) {
     notes.push(`G5: epoch ${epoch} was confirmed under two sessions`);
+  }
+  for (const { value: text } of keyValuesOf(store, KEYS.history, true)) {
+    const row = machines.records.parseHistoryRow(text);
+    if (row !== null && row.ended === null && row.epoch !== epoch)
+      notes.push(`G1: the term of epoch ${row.epoch} is open beside that of ${epoch}`);
   }
 }
 
