@@ -77,13 +77,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     if (outcome.kind === 'refused') {`,
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/ha/ambiguous-election.test.ts',
-        'goes on asking when copies of the confirm have run into their deadline and the record is absent',
-      ),
-    ],
+    checks: [simulation('confirm-held-back', 5)],
   },
   {
     name: 'second-session-on-one-key',

@@ -109,13 +109,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
         to: "if (row?.leaderSessionId === record.token.leaderSessionId)\n        return { kind: 'key-gone' };",
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/ha/ambiguous-election.test.ts',
-        'knows its own confirm by either trace of it, the record or the row of history',
-      ),
-    ],
+    checks: [simulation('confirm-answer-lost', 5)],
   },
   {
     name: 'books-kept-after-revocation',

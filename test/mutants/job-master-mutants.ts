@@ -42,13 +42,7 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: "endLease(state, state.allocations.get(id), state.allocations.get(id).phase, 'refused', 'the leader says so', nowMs);",
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/core/jobmaster/holding.test.ts',
-        'asks the task executor at once on a hint of the leader, and believes only its answer',
-      ),
-    ],
+    checks: [simulation('forgotten-while-held', 5)],
   },
   {
     name: 'unfinished-set-not-sent-again',

@@ -105,13 +105,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: '',
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/core/slotmanager/defects-2016.test.ts',
-        'a request whose TE cannot be reached was lost: it is tried elsewhere at once',
-      ),
-    ],
+    checks: [simulation('executor-dies-under-request', 5)],
   },
   {
     name: 'two-job-masters-served',
@@ -139,13 +133,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: '',
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest(
-        'unit/core/taskexecutor/job-orders.test.ts',
-        'supersedes whoever was registered no later than the one it knows, except that one',
-      ),
-    ],
+    checks: [simulation('second-job-master', 5)],
     why: 'The record of the job and the orders at task executors each end the older one alone.',
   },
 ];

@@ -1,5 +1,6 @@
 import { ETCD_LOSS_SCENARIOS } from './etcd-loss-scenarios.ts';
 import { LATE_CALL_SCENARIOS } from './late-call-scenarios.ts';
+import { SUCCESSION_SCENARIOS } from './succession-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
@@ -361,4 +362,5 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   healthy: { overlapMs: 0, play: healthy },
   ...ETCD_LOSS_SCENARIOS,
   ...LATE_CALL_SCENARIOS,
+  ...SUCCESSION_SCENARIOS,
 };

@@ -184,6 +184,24 @@ export class SimulatedEtcd {
     this.#rules.push({ filter, rule: () => 'taken' });
   }
 
+  /** The next call that fits is applied as usual, and its answer takes this much longer, whatever befalls its client meanwhile. */
+  delayAnswer(delayMs: number, filter: CallFilter = {}): void {
+    this.#rules.push({
+      filter,
+      rule: (call, member) => {
+        const answer = this.#inThisEra(() => call.answer());
+        this.#clock.schedule(
+          member.latencyMs(),
+          this.#inThisEra(() => {
+            call.apply();
+            this.#clock.schedule(delayMs, answer);
+          }),
+        );
+        return 'taken';
+      },
+    });
+  }
+
   /** The next call that fits takes this much longer to arrive; it may commit after its caller has given up. */
   delayCall(delayMs: number, filter: CallFilter = {}): void {
     this.#rules.push({
