@@ -1,4 +1,4 @@
-import { type Mutant, namedTest, simulation } from './mutant.ts';
+import { type Mutant, simulation } from './mutant.ts';
 
 /** What a job may use, and what becomes of its requests (G3, G4, G7, G9). */
 export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
@@ -26,10 +26,7 @@ export const JOB_MASTER_MUTANTS: readonly Mutant[] = [
         to: 'return moveTo(state, phase, grant);\n            return beginClaim(state, allocation, grant, nowMs, nowMs);',
       },
     ],
-    checks: [
-      simulation('storm', 200),
-      namedTest('unit/core/jobmaster/claiming.test.ts', 'takes the first grant and refuses every other'),
-    ],
+    checks: [simulation('claim-unanswered', 5)],
   },
   {
     name: 'leader-ends-a-held-lease',

@@ -1,6 +1,8 @@
 import type { ResourceId } from '../../src/core/ids.ts';
 import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
+import type { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
+import type { Running } from './simulated-cluster.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RECORD = '/quartermaster/simulated/leader';
@@ -11,6 +13,8 @@ const LATE_MS = 500;
 /** A watch that is cut off tells nothing within a scenario. */
 const NEVER_MS = 60_000;
 const CALLS_OF_SECONDS = 500;
+/** Long enough for a machine to fall asleep before it has heard. */
+const ANSWER_MS = 50;
 
 function demand(holds: boolean, sentence: string): void {
   if (!holds) throw new Error(sentence);
@@ -86,6 +90,30 @@ async function checkAnsweredLate(scene: FailoverScene): Promise<Findings> {
   return { confirmMs };
 }
 
+/** The machine of the next in line sleeps between its confirm and the answer, and its wall clock is set back: it has been succeeded when it wakes. */
+async function sleepDuringConfirm(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const { etcd, clock, timing } = cluster;
+  const leader = scene.leader();
+  const next = cluster.resourceManagers.get(scene.inLine()[1] ?? '');
+  if (next === undefined) return {};
+  const before = cluster.recordedEpoch();
+  const confirmed = (): boolean => ![before, null].includes(cluster.recordedEpoch());
+  etcd.delayAnswer(ANSWER_MS, { client: next.process.name, where: confirms });
+  etcd.delayWatches(NEVER_MS, next.process.name);
+  leader.process.run(() => {
+    leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
+  });
+  await scene.until('the confirm to be carried out', confirmed, 5_000);
+  const asleepMs = 1_500 * timing.leaseTtlSeconds;
+  next.process.suspend();
+  next.process.jumpWall(-2 * asleepMs);
+  clock.schedule(asleepMs, () => next.process.resume());
+  await scene.successor(next, asleepMs);
+  await scene.run(2 * asleepMs);
+  return {};
+}
+
 /** A task executor dies with a request under way to it: another one serves it, before anybody asks again. */
 async function executorDiesUnderRequest(scene: FailoverScene): Promise<Findings> {
   const { cluster } = scene;
@@ -110,6 +138,46 @@ async function executorDiesUnderRequest(scene: FailoverScene): Promise<Findings>
   const servedMs = scene.nowMs - startMs;
   demand(servedMs < 2_000, `G7: a request whose task executor died was served after ${servedMs} ms`);
   return { servedMs };
+}
+
+/** A claim is not answered, and a new leader that knows nothing of its grant gives another slot: only one of them is claimed. */
+async function claimUnanswered(scene: FailoverScene): Promise<Findings> {
+  const { cluster } = scene;
+  const { links } = cluster;
+  const job = cluster.jobMasters.get('job');
+  void job?.endpoint.job?.requestSlots(3, PROFILE);
+  await scene.until('all slots are held', () => scene.held === 8, 10_000);
+  const first = cluster.startTaskExecutor('te-3', [PROFILE, PROFILE]);
+  void job?.endpoint.job?.requestSlots(1, PROFILE);
+  await scene.until('it has a slot of the job', () => scene.held === 9, 10_000);
+  await scene.run(500);
+  links.cut(first.address, job?.address ?? '');
+  void job?.endpoint.job?.requestSlots(1, PROFILE);
+  const claimedAt = ({ endpoint }: Running<TaskExecutor>): string[] =>
+    endpoint
+      .status()
+      .slots.flatMap(({ state, lease }) =>
+        state === 'claimed' && lease !== null ? [lease.allocationId] : [],
+      );
+  await scene.until('another one is claimed there', () => claimedAt(first).length === 2, 10_000);
+  for (const { address } of cluster.resourceManagers.values()) {
+    links.cut(address, first.address);
+    links.cut(first.address, address);
+  }
+  cluster.crash(scene.leader());
+  const second = cluster.startTaskExecutor('te-4', [PROFILE]);
+  const endMs = scene.nowMs + cluster.timing.slotLeaseMs / 2;
+  cluster.clock.schedule(cluster.timing.slotLeaseMs / 2, () => {});
+  let granted = false;
+  const look = (): boolean => {
+    granted ||= second.endpoint.status().slots.some(({ state }) => state === 'granted');
+    const twice = claimedAt(first).find((id) => claimedAt(second).includes(id));
+    demand(twice === undefined, `G4: ${twice} is claimed in two slots`);
+    return scene.nowMs >= endMs;
+  };
+  await scene.until('half a lease to pass', look, cluster.timing.slotLeaseMs);
+  demand(granted, 'no second slot was given');
+  return {};
 }
 
 /** An operator has a task executor forgotten that only the leader does not reach: what the job holds there stays in its hand. */
@@ -151,6 +219,8 @@ export const SUCCESSION_SCENARIOS: Readonly<Record<string, FailoverScenario>> = 
   'confirm-answer-lost': { overlapMs: 0, play: confirmAnswerLost },
   'confirm-held-back': { overlapMs: 0, play: confirmHeldBack },
   'check-answered-late': { overlapMs: 0, play: checkAnsweredLate },
+  'sleep-during-confirm': { overlapMs: 0, play: sleepDuringConfirm },
+  'claim-unanswered': { overlapMs: 0, play: claimUnanswered },
   'executor-dies-under-request': { overlapMs: 0, play: executorDiesUnderRequest },
   'forgotten-while-held': { overlapMs: 0, play: forgottenWhileHeld },
   'second-job-master': { overlapMs: 0, play: secondJobMaster },
