@@ -1,15 +1,12 @@
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
+import { demand } from './demand.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RESOURCE_MANAGERS = ['rm-1', 'rm-2', 'rm-3'];
 
 /** Newcomers may lead for as long as it takes a worker to come back to them. */
 const MOST_MISLED_MS = 4_000;
-
-function demand(holds: boolean, sentence: string): void {
-  if (!holds) throw new Error(sentence);
-}
 
 function loseEtcd({ cluster }: FailoverScene, snapshot: StoreState | null): void {
   cluster.etcd.startWith(snapshot);

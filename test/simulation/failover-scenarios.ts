@@ -4,6 +4,7 @@ import { SUCCESSION_SCENARIOS } from './succession-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
+import { demand } from './demand.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const TEN_MINUTES_MS = 600_000;
@@ -116,10 +117,6 @@ export class FailoverScene {
       this.#overlapSinceMs = null;
     }
   }
-}
-
-function demand(holds: boolean, sentence: string): void {
-  if (!holds) throw new Error(sentence);
 }
 
 function idOf({ process }: Running<unknown>): string {

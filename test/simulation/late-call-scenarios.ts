@@ -3,12 +3,9 @@ import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
 import type { Running } from './simulated-cluster.ts';
+import { demand } from './demand.ts';
 
 const ELECTION = '/quartermaster/simulated/election/';
-
-function demand(holds: boolean, sentence: string): void {
-  if (!holds) throw new Error(sentence);
-}
 
 function removesCandidates({ success }: Transaction): boolean {
   return success.some(({ type, key }) => type === 'delete' && key.startsWith(ELECTION));

@@ -3,6 +3,7 @@ import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
 import type { Running } from './simulated-cluster.ts';
+import { demand } from './demand.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RECORD = '/quartermaster/simulated/leader';
@@ -15,10 +16,6 @@ const NEVER_MS = 60_000;
 const CALLS_OF_SECONDS = 500;
 /** Long enough for a machine to fall asleep before it has heard. */
 const ANSWER_MS = 50;
-
-function demand(holds: boolean, sentence: string): void {
-  if (!holds) throw new Error(sentence);
-}
 
 function confirms(request: StoreRequest): boolean {
   if (request.method !== 'transact') return false;
