@@ -1,6 +1,6 @@
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
-import { demand } from './demand.ts';
+import { demand } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RESOURCE_MANAGERS = ['rm-1', 'rm-2', 'rm-3'];

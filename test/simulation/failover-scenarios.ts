@@ -4,7 +4,7 @@ import { SUCCESSION_SCENARIOS } from './succession-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
-import { demand } from './demand.ts';
+import { cut, demand } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const TEN_MINUTES_MS = 600_000;
@@ -121,12 +121,6 @@ export class FailoverScene {
 
 function idOf({ process }: Running<unknown>): string {
   return process.name.split('#')[0] ?? '';
-}
-
-/** The links between two, in both directions. */
-function cut({ links }: SimulatedCluster, a: Running<unknown>, b: Running<unknown>): void {
-  links.cut(a.address, b.address);
-  links.cut(b.address, a.address);
 }
 
 async function crash(scene: FailoverScene): Promise<Findings> {

@@ -3,7 +3,7 @@ import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
 import type { Running } from './simulated-cluster.ts';
-import { demand } from './demand.ts';
+import { askToGo, demand } from './scene-steps.ts';
 
 const ELECTION = '/quartermaster/simulated/election/';
 
@@ -35,9 +35,7 @@ async function lostResignation(scene: FailoverScene, chance: () => number): Prom
     if (carriedOut) etcd.loseAnswer(departs(leader));
     else etcd.loseCall(departs(leader));
   }
-  leader.process.run(() => {
-    leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
-  });
+  askToGo(leader);
   const confirmMs = await scene.successor(leader, 5_000);
   demand(confirmMs < 500, `G8: a resignation that was lost took ${confirmMs} ms`);
   await scene.stays(5_000);
@@ -70,9 +68,7 @@ async function missedEvents(scene: FailoverScene): Promise<Findings> {
   if (last === undefined) return {};
   cluster.etcd.block(last.process.name);
   await scene.run(100);
-  first.process.run(() => {
-    first.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
-  });
+  askToGo(first);
   await scene.successor(first, 5_000);
   await scene.run(1_000);
   cluster.etcd.compact();

@@ -3,7 +3,7 @@ import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
 import type { Running } from './simulated-cluster.ts';
-import { demand } from './demand.ts';
+import { askToGo, cut, demand } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RECORD = '/quartermaster/simulated/leader';
@@ -38,9 +38,7 @@ async function nextLeads(
   const leader = scene.leader();
   const next = scene.inLine()[1] ?? '';
   trouble(scene.cluster.resourceManagers.get(next)?.process.name ?? next);
-  leader.process.run(() => {
-    leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
-  });
+  askToGo(leader);
   const confirmMs = await scene.successor(leader, 10_000);
   const { resourceManagerId } = scene.leader().endpoint.view.status();
   demand(
@@ -72,13 +70,10 @@ async function confirmHeldBack(scene: FailoverScene): Promise<Findings> {
 
 /** A leader that is cut off from everybody hears late of its last check: it proves the key as of its sending, not as of now. */
 async function checkAnsweredLate(scene: FailoverScene): Promise<Findings> {
-  const { etcd, links } = scene.cluster;
+  const { etcd } = scene.cluster;
   const leader = scene.leader();
   const client = leader.process.name;
-  for (const { address } of scene.standbys()) {
-    links.cut(leader.address, address);
-    links.cut(address, leader.address);
-  }
+  for (const standby of scene.standbys()) cut(scene.cluster, leader, standby);
   etcd.delayWatches(NEVER_MS, client);
   etcd.delayAnswer(LATE_MS, { client, where: checks });
   for (let call = 0; call < CALLS_OF_SECONDS; call += 1) etcd.loseCall({ client });
@@ -98,9 +93,7 @@ async function sleepDuringConfirm(scene: FailoverScene): Promise<Findings> {
   const confirmed = (): boolean => ![before, null].includes(cluster.recordedEpoch());
   etcd.delayAnswer(ANSWER_MS, { client: next.process.name, where: confirms });
   etcd.delayWatches(NEVER_MS, next.process.name);
-  leader.process.run(() => {
-    leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
-  });
+  askToGo(leader);
   await scene.until('the confirm to be carried out', confirmed, 5_000);
   const asleepMs = 1_500 * timing.leaseTtlSeconds;
   next.process.suspend();
@@ -157,10 +150,7 @@ async function claimUnanswered(scene: FailoverScene): Promise<Findings> {
         state === 'claimed' && lease !== null ? [lease.allocationId] : [],
       );
   await scene.until('another one is claimed there', () => claimedAt(first).length === 2, 10_000);
-  for (const { address } of cluster.resourceManagers.values()) {
-    links.cut(address, first.address);
-    links.cut(first.address, address);
-  }
+  for (const each of cluster.resourceManagers.values()) cut(cluster, each, first);
   cluster.crash(scene.leader());
   const second = cluster.startTaskExecutor('te-4', [PROFILE]);
   const endMs = scene.nowMs + cluster.timing.slotLeaseMs / 2;
@@ -182,10 +172,7 @@ async function forgottenWhileHeld(scene: FailoverScene): Promise<Findings> {
   const { cluster } = scene;
   const executor = cluster.taskExecutors.get('te-1');
   if (executor === undefined) return {};
-  for (const { address } of cluster.resourceManagers.values()) {
-    cluster.links.cut(address, executor.address);
-    cluster.links.cut(executor.address, address);
-  }
+  for (const each of cluster.resourceManagers.values()) cut(cluster, each, executor);
   await scene.run(1.2 * cluster.timing.heartbeatTimeoutMs);
   let outcome = 'unanswered';
   const { view } = scene.leader().endpoint;
