@@ -1,4 +1,4 @@
-import { type Check, comparison, type Mutant, namedTest } from './mutant.ts';
+import { type Check, comparison, type Mutant, namedTest, simulation } from './mutant.ts';
 
 /** Runs of the slot manager beside the naive model of it. */
 const COMPARED: readonly Check[] = [comparison(300)];
@@ -49,6 +49,7 @@ export const BOOK_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
+      simulation('ended-request', 5),
       ...COMPARED,
       namedTest(
         'unit/core/slotmanager/slot-requests.test.ts',

@@ -133,6 +133,9 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
         to: "return this.#dispatch({ type: 'probed', candidacy: effect.candidacy, check: effect.check });",
       },
     ],
-    checks: [namedTest('unit/ha/leading.test.ts', 'gives up leadership by itself when its loop hangs')],
+    checks: [
+      simulation('hung-loop', 5),
+      namedTest('unit/ha/leading.test.ts', 'gives up leadership by itself when its loop hangs'),
+    ],
   },
 ];

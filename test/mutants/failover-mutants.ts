@@ -77,7 +77,10 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
             this.#dispatch({ type: 'tick' });`,
       },
     ],
-    checks: [namedTest('unit/ha/deposing.test.ts', 'is made when it leaves the challenge unanswered')],
+    checks: [
+      simulation('hung-loop', 5),
+      namedTest('unit/ha/deposing.test.ts', 'is made when it leaves the challenge unanswered'),
+    ],
   },
   {
     name: 'suspended-taken-for-life',
@@ -136,11 +139,11 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
+      simulation('silent-fleet', 5),
       namedTest(
         'unit/core/slotmanager/recovery.test.ts',
         'asks for no container before all expected task executors have reported',
       ),
     ],
-    why: 'The simulator has no worker provider.',
   },
 ];

@@ -33,7 +33,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
       },
     ],
     checks: [
-      simulation('storm', 200),
+      simulation('stale-report', 5),
       namedTest(
         'unit/core/slotmanager/defects-2016.test.ts',
         'a stale "empty" report lost a request under way',

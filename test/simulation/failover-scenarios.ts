@@ -1,10 +1,11 @@
 import { ETCD_LOSS_SCENARIOS } from './etcd-loss-scenarios.ts';
 import { LATE_CALL_SCENARIOS } from './late-call-scenarios.ts';
+import { REQUEST_SCENARIOS } from './request-scenarios.ts';
 import { SUCCESSION_SCENARIOS } from './succession-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
 import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
-import { cut, demand } from './scene-steps.ts';
+import { cut, demand, idOf } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const TEN_MINUTES_MS = 600_000;
@@ -117,10 +118,6 @@ export class FailoverScene {
       this.#overlapSinceMs = null;
     }
   }
-}
-
-function idOf({ process }: Running<unknown>): string {
-  return process.name.split('#')[0] ?? '';
 }
 
 async function crash(scene: FailoverScene): Promise<Findings> {
@@ -299,6 +296,15 @@ async function noKeepalive(scene: FailoverScene): Promise<Findings> {
   return { endedMs, confirmMs };
 }
 
+/** What serves hangs, and its election, with a connection and timers of its own, goes on: it is found out by its silence. */
+async function hungLoop(scene: FailoverScene): Promise<Findings> {
+  const leader = scene.leader();
+  leader.process.hang();
+  const confirmMs = await scene.successor(leader, 2_000 * scene.cluster.timing.leaseTtlSeconds);
+  demand(confirmMs < 1_800, `G8: a loop that hangs kept its leadership for ${confirmMs} ms`);
+  return { confirmMs };
+}
+
 /** More false proofs than the limit: the lease must do, and somebody leads in the end. */
 async function rateLimit(scene: FailoverScene): Promise<Findings> {
   const { cluster } = scene;
@@ -349,9 +355,11 @@ export const FAILOVER_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'foreign-head': { overlapMs: 0, play: foreignHead },
   'never-confirms': { overlapMs: 0, play: neverConfirms },
   'no-keepalive': { overlapMs: 0, play: noKeepalive },
+  'hung-loop': { overlapMs: 0, play: hungLoop },
   'rate-limit': { overlapMs: 0, play: rateLimit },
   healthy: { overlapMs: 0, play: healthy },
   ...ETCD_LOSS_SCENARIOS,
   ...LATE_CALL_SCENARIOS,
   ...SUCCESSION_SCENARIOS,
+  ...REQUEST_SCENARIOS,
 };

@@ -18,3 +18,8 @@ export function askToGo({ process, endpoint }: Running<ResourceManager>): void {
     endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
   });
 }
+
+/** Its id, without the number of its process. */
+export function idOf({ process }: Running<unknown>): string {
+  return process.name.split('#')[0] ?? '';
+}

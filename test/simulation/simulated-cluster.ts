@@ -8,6 +8,7 @@ import { ClusterKeys } from '../../src/ha/keys.ts';
 import { StoreHighAvailabilityServices } from '../../src/ha/store-high-availability-services.ts';
 import { JobMaster } from '../../src/jobmaster/job-master.ts';
 import { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
+import type { WorkerProvider } from '../../src/resourcemanager/worker-provider.ts';
 import type { Acceptor, Dialer } from '../../src/rpc/connection.ts';
 import { InMemoryNetwork } from '../../src/rpc/in-memory-network.ts';
 import type { Journal } from '../../src/runtime/journal.ts';
@@ -69,6 +70,8 @@ export class SimulatedCluster {
   readonly resourceManagers = new Map<string, Running<ResourceManager>>();
   readonly taskExecutors = new Map<string, Running<TaskExecutor>>();
   readonly jobMasters = new Map<string, Running<{ job: JobMaster | null }>>();
+  /** Of the resource managers that are started from now on. */
+  workerProvider: WorkerProvider | null = null;
   /** Whatever a process said when it ended itself. */
   readonly fatal: string[] = [];
   readonly #options: SimulatedClusterOptions;
@@ -91,7 +94,6 @@ export class SimulatedCluster {
   startResourceManager(id: string, advertised?: string, name = id): Running<ResourceManager> {
     const { process, randomness, address: listening } = this.#process(name);
     const address = advertised ?? listening;
-    const { clock } = process;
     const logger = this.trace.logger(name);
     const resourceManagerId = id as ResourceManagerId;
     const bootNonce = randomness.uuid() as BootNonce;
@@ -102,14 +104,14 @@ export class SimulatedCluster {
       cluster: CLUSTER,
       candidate,
       timing,
-      clock,
+      clock: process.electionClock,
       randomness,
       logger,
     });
     const endpoint = new ResourceManager({
       ...candidate,
       cluster: CLUSTER,
-      clock,
+      clock: process.clock,
       randomness,
       logger,
       timing,
@@ -117,9 +119,11 @@ export class SimulatedCluster {
       dialer: this.#dialer(process, listening),
       prover: NO_SECRET,
       matching: profileMatching,
-      workerProvider: null,
+      workerProvider: this.workerProvider,
       onFatal: (error) => this.#failed(name, error),
     });
+    const probe = endpoint.probe.bind(endpoint);
+    endpoint.probe = (done) => process.serve(() => probe(done));
     this.#listen(process, listening, endpoint.acceptor());
     endpoint.start();
     return this.#keep(this.resourceManagers, name, { process, address: listening, endpoint });

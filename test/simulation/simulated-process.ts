@@ -50,10 +50,13 @@ const NOBODY: ProcessObserver = {
 export class SimulatedProcess {
   readonly name: string;
   readonly clock: Clock;
+  /** As `clock`, for its election, which goes on while the process hangs. */
+  readonly electionClock: Clock;
   readonly #machine: MachineClock;
   readonly #world: VirtualClock;
   readonly #onInput: (what: string) => void;
   #state: 'running' | 'stopped' | 'dead' = 'running';
+  #hangs = false;
   #waiting: (() => void)[] = [];
   /** What it was about to do when it was stopped in the middle of a turn. */
   #withheld: (() => void)[] = [];
@@ -66,10 +69,14 @@ export class SimulatedProcess {
     this.#machine = new MachineClock(world, clockRate);
     this.#world = world;
     this.#onInput = onInput;
-    this.clock = {
+    this.electionClock = {
       monotonicMs: () => this.#machine.monotonicMs(),
       wallMs: () => this.#machine.wallMs(),
       schedule: (delayMs, callback) => this.#schedule(delayMs, callback),
+    };
+    this.clock = {
+      ...this.electionClock,
+      schedule: (delayMs, callback) => this.#schedule(delayMs, () => this.serve(callback)),
     };
   }
 
@@ -106,6 +113,14 @@ export class SimulatedProcess {
     if (this.#state === 'running') this.#state = 'stopped';
   }
 
+  /**
+   * What serves in it hangs for good: it reads no socket, and none of its timers come. Its election goes on, as where
+   * that has a thread of its own.
+   */
+  hang(): void {
+    this.#hangs = true;
+  }
+
   /** As SIGCONT: the turn in which it was stopped ends, and what came in meanwhile is worked off, each in a turn of its own. */
   resume(): void {
     if (this.#state !== 'stopped') return;
@@ -126,15 +141,20 @@ export class SimulatedProcess {
     else if (this.#state === 'stopped') this.#waiting.push(callback);
   }
 
+  /** As `run`, for what serves: never once it hangs. */
+  serve(callback: () => void): void {
+    if (!this.#hangs) this.run(callback);
+  }
+
   dialer(dialer: Dialer): Dialer {
     return {
       dial: (address, listener) => {
         if (this.#state === 'dead')
           return { peer: address, bufferedBytes: 0, send: () => {}, close: () => {} };
         const connection = dialer.dial(address, {
-          onOpen: () => this.run(() => listener.onOpen()),
-          onFrame: (frame) => this.run(() => this.#frame(address, frame, listener)),
-          onClose: (reason) => this.run(() => this.#closed(address, reason, listener)),
+          onOpen: () => this.serve(() => listener.onOpen()),
+          onFrame: (frame) => this.serve(() => this.#frame(address, frame, listener)),
+          onClose: (reason) => this.serve(() => this.#closed(address, reason, listener)),
         });
         return this.#guarded(connection);
       },
@@ -145,12 +165,12 @@ export class SimulatedProcess {
     return (connection) => {
       const early: ((listener: ConnectionListener) => void)[] = [];
       let listener: ConnectionListener | null = null;
-      this.run(() => {
+      this.serve(() => {
         listener = acceptor(this.#guarded(connection));
         for (const call of early) call(listener);
       });
       const pass = (call: (to: ConnectionListener) => void): void =>
-        this.run(() => (listener === null ? void early.push(call) : call(listener)));
+        this.serve(() => (listener === null ? void early.push(call) : call(listener)));
       return {
         onFrame: (frame) => pass((to) => this.#frame(connection.peer, frame, to)),
         onClose: (reason) => pass((to) => this.#closed(connection.peer, reason, to)),
