@@ -13,7 +13,7 @@ import { askerReaches, challengeHead, challengeStands } from './challenge.ts';
 import { confirmTerm } from './confirm-term.ts';
 import { type StoreEndpoint, StoreError } from './coordination-store.ts';
 import { deposeHead } from './depose.ts';
-import type { HeadGone } from './election-observer.ts';
+import { type HeadGone, inLine } from './election-observer.ts';
 import { formatIdentity, parseIdentity } from './election-records.ts';
 import {
   answerChallenge,
@@ -71,6 +71,7 @@ export class CandidateSession {
   #registrations: Registrations | null = null;
   /** Once the key is known to be put. */
   #own: StandingKey | null = null;
+  #aheadAtFirst: readonly string[] = [];
   /** Where the last keepalive failed, and where the last check went while none has been answered since. */
   #keepAliveFailedAt: StoreEndpoint | null = null;
   #checkUnansweredAt: StoreEndpoint | null = null;
@@ -131,8 +132,8 @@ export class CandidateSession {
 
   /** Creates the key; a repetition finds it there and reads when it was created. */
   async putKey(): Promise<void> {
-    const { context, value } = this.#setting;
-    const transaction = putCandidate(this.key, value, this.leaseId);
+    const { context, keys, value } = this.#setting;
+    const transaction = putCandidate(keys, this.key, value, this.leaseId);
     const outcome = await sendUntilAnswered(
       context,
       (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),
@@ -145,6 +146,7 @@ export class CandidateSession {
     if (outcome.kind === 'refused') return this.#failed(outcome.error);
     if (outcome.kind === 'abandoned') return;
     const { succeeded, revision, results } = outcome.value;
+    const line = rangeOf(results, 1);
     const [found] = rangeOf(results, 0);
     const createRevision = succeeded ? revision : found?.createRevision;
     const ours = succeeded || (found?.value === value && found.lease === this.leaseId);
@@ -153,9 +155,12 @@ export class CandidateSession {
       return this.#report({ type: 'candidacyFailed', candidacy: this.number, reason });
     }
     this.#own = { key: this.key, createRevision };
+    this.#aheadAtFirst = inLine(line.filter((each) => each.createRevision < createRevision)).map(
+      ({ key }) => key,
+    );
     this.#report({ type: 'candidateKeyPut', candidacy: this.number, createRevision });
     // While it waits, so that little is left to read when its turn has come.
-    await this.#setting.history.read(context, this.#setting.keys, this.signal);
+    await this.#setting.history.read(context, keys, this.signal);
   }
 
   /** One keepalive; after a failure the next one goes to the next endpoint. */
@@ -195,6 +200,7 @@ export class CandidateSession {
       identityValue: this.#identityValue(identity),
       deposition,
       lastServingMs: this.#lastServingMs(deposition),
+      aheadAtFirst: this.#aheadAtFirst,
       headGone: this.#setting.headGone(),
     };
     const confirmed = await confirmTerm(context, keys, this.#setting.history, term, this.signal);

@@ -41,6 +41,8 @@ export interface TermToConfirm {
   readonly deposition: Deposition | null;
   /** When the head to be deposed was last seen to serve, by the wall clock; null when it never was. */
   readonly lastServingMs: number | null;
+  /** Keys that stood ahead when the own one was put, the head first. */
+  readonly aheadAtFirst: readonly string[];
   /** Who stood first in line before, if the watch has told of its end. */
   readonly headGone: HeadGone | null;
 }

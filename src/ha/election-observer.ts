@@ -264,7 +264,8 @@ function toState({ results, revision }: TransactionResult, listing: number): Ele
   };
 }
 
-function inLine(keyValues: readonly KeyValue[]): readonly KeyValue[] {
+/** Lowest create revision first. */
+export function inLine(keyValues: readonly KeyValue[]): readonly KeyValue[] {
   // Only a foreign hand creates two in one revision; any order will do, so long as it is the same everywhere.
   return [...keyValues].sort((a, b) => {
     if (a.createRevision !== b.createRevision) return a.createRevision < b.createRevision ? -1 : 1;

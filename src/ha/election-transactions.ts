@@ -39,12 +39,18 @@ export function createIdentity(keys: ClusterKeys, identity: Identity): Transacti
   };
 }
 
-/** Joins the line; a repetition finds the key there and reads it. */
-export function putCandidate(key: string, value: string, leaseId: bigint): Transaction {
+/** Joins the line and reads it; a repetition finds the key there. */
+export function putCandidate(
+  { election }: ClusterKeys,
+  key: string,
+  value: string,
+  leaseId: bigint,
+): Transaction {
+  const line: Operation = { type: 'range', key: election, prefix: true };
   return {
     compare: [{ key, target: 'create', result: '==', operand: 0n }],
-    success: [{ type: 'put', key, value, lease: leaseId }],
-    failure: [{ type: 'range', key }],
+    success: [{ type: 'put', key, value, lease: leaseId }, line],
+    failure: [{ type: 'range', key }, line],
   };
 }
 
@@ -68,6 +74,9 @@ export function answerChallenge(keys: ClusterKeys, own: StandingKey, token: Fenc
     failure: [{ type: 'range', key: keys.election, prefix: true }],
   };
 }
+
+/** As a transaction takes no more than 128 compares; the nearest ones count. */
+const MOST_GONE = 64;
 
 /** Of each folder a confirm reads so many keys along; the rest of a larger one is read afterwards, in pages. */
 const REGISTRATIONS_AT_ONCE = 200;
@@ -100,6 +109,8 @@ export interface Confirm {
   readonly history: HistoryWork;
   /** Who is deposed with it; nobody unless given. */
   readonly deposed?: DeposedKeys;
+  /** Keys that stood ahead when the own one was put. */
+  readonly aheadAtFirst: readonly string[];
 }
 
 /** That those to be deposed are as they were seen: nothing of what is known about them holds for others. */
@@ -118,6 +129,15 @@ export function guardDeposed(keys: ClusterKeys, deposed: DeposedKeys): Compare[]
 /** No key comes back in front of one that is first in line, unless a backup brings it: then a late copy must not commit. */
 function nobodyBefore({ election: key }: ClusterKeys, { createRevision }: StandingKey): Compare {
   return { key, prefix: true, target: 'create', result: '>', operand: createRevision - 1n };
+}
+
+/**
+ * That whoever else has ever stood ahead is gone: new keys come behind only, but a backup may bring an old one back
+ * between the dead head and the own key.
+ */
+function guardGone(aheadAtFirst: readonly string[], { dead }: DeposedKeys): Compare[] {
+  const others = aheadAtFirst.filter((each) => !dead.some(({ key }) => key === each));
+  return others.slice(-MOST_GONE).map(absent);
 }
 
 /** Removes them, with any challenge to the head, and says so in history. */
@@ -173,7 +193,9 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
   const { generation, epoch } = record.token;
   const row = keys.historyRow(generation, epoch);
   const nobodyAhead: readonly Compare[] =
-    deposed === undefined ? [nobodyBefore(keys, own)] : guardDeposed(keys, deposed);
+    deposed === undefined
+      ? [nobodyBefore(keys, own)]
+      : [...guardDeposed(keys, deposed), ...guardGone(request.aheadAtFirst, deposed)];
   return {
     compare: [
       stands(own),

@@ -271,7 +271,7 @@ export class CandidateTurn {
           oldestProtocolVersion: 1,
         };
         const value = records.formatCandidate(about);
-        const transaction = transactions.putCandidate(own.key, value, this.#leaseOf(effect.candidacy));
+        const transaction = transactions.putCandidate(KEYS, own.key, value, this.#leaseOf(effect.candidacy));
         return this.#call({ kind: 'putKey' }, { kind: 'transact', transaction });
       }
       case 'observe':

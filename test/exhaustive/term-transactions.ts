@@ -61,6 +61,8 @@ export function withHistory(
     identity,
     identityValue: process.identityValue ?? '',
     deposition,
+    // What guards against a backup: etcd is not restored here.
+    aheadAtFirst: [],
     // Of no account for what is judged by it.
     headGone: null,
     lastServingMs: null,

@@ -42,13 +42,20 @@ export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict
 
 /**
  * Whether that is a write by a key that stood in the backup with which an era began: its confirm may have been lost with
- * what came after the backup, and its owner does not know that until it looks.
+ * what came after the backup, and its owner does not know that until it looks. Or it takes the place of such a write:
+ * the term that this etcd knows is the older one. To be asked about each, in order.
  */
 export function isOfLostConfirm(era: WriteLog[number] | undefined): (violation: Violation) => boolean {
   const standing = era?.base.keys ?? [];
   const restored = new Set(standing.filter(({ is }) => is.of === 'candidate').map(({ key }) => key));
-  return ({ rule, keys }) =>
-    (rule === 'before-confirm' || rule === 'deleted-unconfirmed') && keys.some((key) => restored.has(key));
+  const lost = new Set<bigint | undefined>();
+  return ({ rule, keys, revisions: [revision, replaced] }) => {
+    if (rule === 'older-over-newer') return lost.has(replaced);
+    const isOfLost = rule === 'before-confirm' || rule === 'deleted-unconfirmed';
+    if (!isOfLost || !keys.some((key) => restored.has(key))) return false;
+    lost.add(revision);
+    return true;
+  };
 }
 
 /** The judge of `audit` over a run as it goes: each write is judged when it is committed, each era for itself. */

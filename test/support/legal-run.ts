@@ -86,7 +86,7 @@ export class LegalRun {
       version: '0.1.0',
       ...OWN_VERSIONS,
     };
-    this.send(putCandidate(this.keys.candidate(leaseId), formatCandidate(candidate), leaseId));
+    this.send(putCandidate(this.keys, this.keys.candidate(leaseId), formatCandidate(candidate), leaseId));
   }
 
   /** Who stands behind so many others, whom it deposes, is confirmed. */
@@ -117,6 +117,7 @@ export class LegalRun {
         record,
         identityValue: formatIdentity(IDENTITY),
         history: work,
+        aheadAtFirst: [],
         ...(deposed !== null && { deposed }),
       }),
     );

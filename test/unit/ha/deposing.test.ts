@@ -84,6 +84,25 @@ describe('the deposition over the store', () => {
     expect(open.map((row) => row.epoch)).to.deep.equal([epoch]);
   });
 
+  it('does not commit past a key that a backup has brought back between the dead one and its own', async () => {
+    const { etcd, clock, scene } = simulated;
+    for (const away of ['rm-1', 'rm-2']) etcd.block(away);
+    const snapshot = etcd.snapshot();
+    const epoch = leader.contender.leadership?.token.epoch;
+    const stood = etcd.state.range({ type: 'range', key: scene.keys.election, prefix: true }).keyValues;
+    const inLine = stood.toSorted((a, b) => (a.createRevision < b.createRevision ? -1 : 1));
+    etcd.deleteKey(inLine[1]?.key ?? '');
+    const held = etcd.holdBack({ client: 'rm-3', where: simulated.writes(scene.keys.leader) });
+    seeCrash(third, leader);
+    await scene.until('the confirm is under way', () => held.arrived);
+    etcd.shutDown();
+    etcd.startWith(snapshot);
+    await clock.advance(2_000);
+    expect(simulated.recordedLeader()).to.equal('rm-1');
+    const open = (await scene.history()).filter(({ ended }) => ended === null);
+    expect(open.map((row) => row.epoch)).to.deep.equal([epoch]);
+  });
+
   it('commits once though answers are lost, and though copies come late', async () => {
     const { etcd, clock, scene } = simulated;
     const confirms = simulated.writes(scene.keys.leader);

@@ -48,7 +48,7 @@ describe('a deposition', () => {
   function join(lease: bigint, name: string): LineEntry {
     state.grantLease(lease, 10, 0);
     const key = keys.candidate(lease);
-    return entry(key, transact(putCandidate(key, name, lease)).revision, name);
+    return entry(key, transact(putCandidate(keys, key, name, lease)).revision, name);
   }
   function deposition(changes: Partial<Deposition> = {}): Deposition {
     return { dead: [head], challengeRevision: null, evidence: 'refused', ...changes };
@@ -61,7 +61,7 @@ describe('a deposition', () => {
     return { resourceManagerId: BY, address: 'rm-1:1', token, confirmedAt: 'now' };
   }
   /** The confirm of the own key that deposes with it. */
-  function takeOver(of = deposition()): Transaction {
+  function takeOver(of = deposition(), aheadAtFirst = [head.key]): Transaction {
     const end = depositionEnd(of, BY, NOW);
     return confirm(keys, {
       own,
@@ -70,6 +70,7 @@ describe('a deposition', () => {
       identityValue: formatIdentity(identity),
       history: historyWork(rows(), keys.historyRow(1, own.createRevision), end),
       deposed: deposed(of),
+      aheadAtFirst,
     });
   }
   /** The deposition for the sake of another. */
@@ -91,6 +92,14 @@ describe('a deposition', () => {
     own = join(OWN_LEASE, 'rm-1');
     put(keys.leader, 'of the head');
     put(keys.historyRow(1, head.createRevision), formatHistoryRow(historyOf(record(head.createRevision))));
+  });
+
+  it('is refused when one is back that stood ahead and went, as after a restore', () => {
+    const between = keys.candidate(0xffn);
+    put(between, 'from a backup');
+    expect(transact(takeOver(deposition(), [head.key, between])).succeeded).to.equal(false);
+    transact({ compare: [], success: [{ type: 'delete', key: between }], failure: [] });
+    expect(transact(takeOver(deposition(), [head.key, between])).succeeded).to.equal(true);
   });
 
   it('is one with the confirm of who comes next: keys, record and both rows', () => {

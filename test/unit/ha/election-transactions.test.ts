@@ -60,6 +60,7 @@ describe('election transactions', () => {
       record: { resourceManagerId, address: 'rm-1:7000', token, confirmedAt: 'now' },
       identityValue: formatIdentity(identity),
       history: { close: [], drop: [] },
+      aheadAtFirst: [],
       ...changes,
     };
   }
@@ -69,7 +70,7 @@ describe('election transactions', () => {
     state.grantLease(LEASE, 10, 0);
     transact(createIdentity(keys, identity));
     const key = keys.candidate(LEASE);
-    own = { key, createRevision: transact(putCandidate(key, 'me', LEASE)).revision };
+    own = { key, createRevision: transact(putCandidate(keys, key, 'me', LEASE)).revision };
   });
 
   it('create an identity only where nothing of the cluster is', () => {
@@ -83,13 +84,13 @@ describe('election transactions', () => {
   });
 
   it('find the candidate key of an earlier copy, with its create revision', () => {
-    const again = transact(putCandidate(own.key, 'me', LEASE));
+    const again = transact(putCandidate(keys, own.key, 'me', LEASE));
     expect(again.succeeded).to.equal(false);
     expect(rangeOf(again.results, 0)[0]?.createRevision).to.equal(own.createRevision);
   });
 
   it('put a candidate key on no lease but its own', () => {
-    expect(() => transact(putCandidate(keys.candidate(1n), 'x', 1n))).to.throw(/lease/i);
+    expect(() => transact(putCandidate(keys, keys.candidate(1n), 'x', 1n))).to.throw(/lease/i);
   });
 
   describe('confirm', () => {
@@ -125,7 +126,7 @@ describe('election transactions', () => {
       const second = 0xdefn;
       state.grantLease(second, 10, 0);
       const key = keys.candidate(second);
-      const behind = { key, createRevision: transact(putCandidate(key, 'you', second)).revision };
+      const behind = { key, createRevision: transact(putCandidate(keys, key, 'you', second)).revision };
       const { record } = term();
       const request = term({
         own: behind,
