@@ -120,7 +120,7 @@ function revoke(what: string): Fault {
   return (world, strike) => {
     const found = candidate(world, strike);
     if (found === null || found.lease === 0n) return null;
-    world.allowOverlap();
+    world.allowOverlap({ epoch: found.createRevision });
     world.cluster.etcd.revokeLease(found.lease);
     return what;
   };
@@ -129,7 +129,7 @@ function revoke(what: string): Fault {
 const deleteKey: Fault = (world, strike) => {
   const found = candidate(world, strike);
   if (found === null) return null;
-  world.allowOverlap();
+  world.allowOverlap({ epoch: found.createRevision });
   world.cluster.etcd.deleteKey(found.key);
   return 'key deleted by an operator';
 };

@@ -25,7 +25,7 @@ function lose(world: StormWorld, strike: Strike, what: string): void {
     etcd.setFull(false);
     // A backup may have what was taken away since.
     for (const key of STRANGERS) etcd.deleteKey(key);
-    world.allowOverlap(FOUND_OUT_WITHIN_MS);
+    world.allowOverlap({}, FOUND_OUT_WITHIN_MS);
     world.disturbedMs = world.nowMs;
     operator.watch(MOST_PATIENCE_MS * strike.action.variant);
   };

@@ -122,11 +122,19 @@ export class Invariants {
           this.epochs.add(`${running.endpoint.view.leader()?.generation ?? 0}-${epoch}`);
       }
       if (state !== 'serving') continue;
-      if (serving !== null && world.nowMs > world.overlapUntilMs)
+      if (serving !== null && !this.#mayOverlap(serving, running))
         throw new Error(`G6: two serve at once: ${serving.process.name} and ${running.process.name}`);
       serving = running;
     }
     this.#liveness(serving !== null);
+  }
+
+  /** The older one of the two was wronged from outside, and may not know yet that it leads no more. */
+  #mayOverlap(...two: readonly Running<ResourceManager>[]): boolean {
+    const { overlaps, nowMs } = this.#world;
+    const epochOf = ({ endpoint }: Running<ResourceManager>): bigint => endpoint.view.status().epoch ?? 0n;
+    const [older] = two.toSorted((a, b) => (epochOf(a) < epochOf(b) ? -1 : 1));
+    return older !== undefined && overlaps.covers(placeOf(older.process.name), epochOf(older), nowMs);
   }
 
   #liveness(served: boolean): void {

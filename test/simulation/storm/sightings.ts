@@ -29,6 +29,15 @@ const SPOT_OF_MESSAGE: Readonly<Record<string, TroubleSpot>> = {
   registerJobMaster: 'registration',
 };
 
+/** What only a leader may say, and only while it may serve. */
+const EFFECTS_OF_LEADERS: ReadonlySet<string> = new Set([
+  'executeSlotCommands',
+  'notifySlotsAllocated',
+  'failSlotRequests',
+  'checkAllocations',
+  'requestSlotReport',
+]);
+
 /** What changes books of slots: reports, requests and what becomes of them, comings and goings, answers to commands. */
 const TOUCHES_BOOKS =
   /"(reportSlots|requestSlots|cancelSlotRequests|rejectSlot|register\w+|disconnect\w+|results)"/;
@@ -72,8 +81,8 @@ export class Sightings implements ProcessObserver {
   onGeneration: () => void = () => {};
   /** Is told when a process goes on after it was stopped. */
   onWake: () => void = () => {};
-  /** Whether an overlap may be, as leadership was taken away from outside. */
-  mayOverlap: () => boolean = () => false;
+  /** Whether the leader of that epoch, at that place, may not know yet that it leads no more. */
+  mayOverlap: (name: string, epoch: bigint) => boolean = () => false;
   /** Books of leaders may have changed since this was last set to false. */
   booksTouched = true;
   readonly #nowMs: () => number;
@@ -99,6 +108,7 @@ export class Sightings implements ProcessObserver {
     if (isRoutine(frame)) return;
     for (const [, type = ''] of frame.matchAll(/"type":"(\w+)"/g)) {
       const spot = SPOT_OF_MESSAGE[type];
+      if (EFFECTS_OF_LEADERS.has(type)) this.#begun(process, type);
       if (spot === undefined) continue;
       if (spot === 'command') this.#commanded(process, peer, frame);
       this.onSpot({ spot, by: placeOf(process.name), peer: placeOf(peer) });
@@ -136,10 +146,10 @@ export class Sightings implements ProcessObserver {
     answer: Promise<TransactionResult>,
   ): Promise<TransactionResult> {
     const record = transaction.success.find(({ type, key }) => type === 'put' && key === KEYS.leader);
-    const isCheck = transaction.compare.some(
-      ({ key, target, result }) => target === 'create' && result === '==' && key.startsWith(KEYS.election),
-    );
-    if (!isCheck && record === undefined) return answer;
+    const [only, ...others] = transaction.success;
+    // It looks for a challenge, or answers one; no other write feeds a deadline.
+    const isCheck = others.length === 0 && only?.type !== 'put' && only?.key.startsWith(KEYS.challenges);
+    if (isCheck !== true && record === undefined) return answer;
     answer.then(
       ({ succeeded, results }) => {
         // A copy of a confirm whose else branch finds its own key and its own record proves that term as well.
@@ -214,16 +224,20 @@ export class Sightings implements ProcessObserver {
       const { generation, epoch } = body.token;
       const n = body.number?.n ?? 0;
       const atMs = this.#nowMs();
-      const sent = { generation, epoch: BigInt(epoch), n, atMs, mayOverlap: this.mayOverlap() };
+      const mayOverlap = this.mayOverlap(placeOf(process.name), BigInt(epoch));
+      const sent = { generation, epoch: BigInt(epoch), n, atMs, mayOverlap };
       this.#lastCommand.set(placeOf(peer), sent);
       this.#commandRate.set(process.name, sent.epoch);
-      const localMs = process.clock.monotonicMs();
-      const untilMs = this.#provenUntil.get(process) ?? -Infinity;
-      if (localMs > untilMs + 0.01)
-        this.#break(
-          `G6: ${process.name} sent a command ${(localMs - untilMs).toFixed(1)} ms past its serving deadline`,
-        );
     }
+  }
+
+  #begun(process: SimulatedProcess, type: string): void {
+    const localMs = process.clock.monotonicMs();
+    const untilMs = this.#provenUntil.get(process) ?? -Infinity;
+    if (localMs > untilMs + 0.01)
+      this.#break(
+        `G6: ${process.name} sent ${type} ${(localMs - untilMs).toFixed(1)} ms past its serving deadline`,
+      );
   }
 
   #reported(process: SimulatedProcess, peer: string, frame: string): void {

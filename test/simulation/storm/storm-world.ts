@@ -8,11 +8,14 @@ import type { TaskExecutor } from '../../../src/taskexecutor/task-executor.ts';
 import type { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JobCustomer } from '../job-customer.ts';
 import { CLUSTER, type Running, type SimulatedCluster } from '../simulated-cluster.ts';
+import { type Deprived, Overlaps } from './overlaps.ts';
 import { StormOperator } from './storm-operator.ts';
 
 const KEYS = new ClusterKeys(CLUSTER);
 /** Rates of any two clocks differ by a tenth at most. */
 export const CLOCK_RATES = { least: 0.95, most: 1.05 };
+/** After so many lease durations a fault that is over is to blame for nothing. */
+const STRUCK_LEASES = 1.2;
 const SMALL = { cpuCores: 1, memoryMB: 512, extended: {} };
 
 /** A place in the cluster at which one process after another runs. */
@@ -48,8 +51,8 @@ export class StormWorld {
   readonly customers = new Map<string, JobCustomer>();
   /** Task executors that will never come back. */
   readonly retired = new Set<ResourceId>();
-  /** Until then two may serve at once: leadership was taken away from outside, or a death falsely proven. */
-  overlapUntilMs = -Infinity;
+  /** Whose leadership was taken away from outside, or death falsely proven. */
+  readonly overlaps = new Overlaps();
   readonly operator: StormOperator;
   /** When a fault began or ended last. */
   disturbedMs = 0;
@@ -251,11 +254,11 @@ export class StormWorld {
     this.struck.links.add(`${from}>${to}`).add(`${to}>${from}`);
   }
 
-  /** Leadership is taken away from outside now, or for so long. */
-  allowOverlap(lengthMs = 0): void {
+  /** Leadership is taken away from outside now, or within so long. */
+  allowOverlap(whose: Deprived, lengthMs = 0): void {
     // By the slowest of clocks.
     const untilMs = this.nowMs + lengthMs + this.timing.servingDeadlineMs / CLOCK_RATES.least;
-    this.overlapUntilMs = Math.max(this.overlapUntilMs, untilMs);
+    this.overlaps.allow(whose, untilMs);
   }
 
   /** All faults end now, and whoever is down comes back. */
@@ -268,6 +271,11 @@ export class StormWorld {
     cluster.links.quality = { ...cluster.links.quality, stallShare: 0, breakShare: 0 };
     cluster.etcd.forgetRules();
     this.disturbedMs = this.nowMs;
+    // What was struck before may cost a lease for as long as one lasts, and nothing afterwards.
+    cluster.clock.schedule(STRUCK_LEASES * this.timing.slotLeaseMs, () => {
+      this.struck.workers.clear();
+      this.struck.links.clear();
+    });
     for (const { name, running } of this.resourceManagers)
       if (!running.process.alive) this.startResourceManager(name);
     for (const { name, running } of this.taskExecutors)

@@ -1,10 +1,10 @@
-import { slotKey } from '../../../src/core/ids.ts';
 import { DEFAULT_TIMING, type Timing, timingProblems } from '../../../src/core/timing.ts';
 import { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JournalJudge } from '../journal-judge.ts';
 import { CLUSTER, SimulatedCluster } from '../simulated-cluster.ts';
 import { STRANGERS } from './etcd-faults.ts';
 import { CommitJudge, writesOf } from '../write-judge.ts';
+import { Ending } from './ending.ts';
 import { drawSchedule, type FaultAction } from './fault-action.ts';
 import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault, TURNOVER_KINDS } from './fault-driver.ts';
 import { Invariants } from './invariants.ts';
@@ -107,6 +107,7 @@ class Storm {
   readonly #troubleMs: number;
   readonly #sightings: Sightings;
   readonly #invariants: Invariants;
+  readonly #ending: Ending;
   readonly #judge = new JournalJudge();
   readonly #commits = new CommitJudge(CLUSTER);
 
@@ -122,6 +123,7 @@ class Storm {
     this.driver = new FaultDriver(this.world);
     this.#sightings = new Sightings(() => cluster.clock.monotonicMs(), cluster.timing.servingDeadlineMs);
     this.#invariants = new Invariants(this.world, this.#sightings);
+    this.#ending = new Ending(this.world, this.#sightings.interleavings);
     this.schedule = drawFaults(chance, this.#troubleMs, isLong);
     this.#follow();
   }
@@ -163,7 +165,7 @@ class Storm {
     const { cluster } = this.world;
     const sightings = this.#sightings;
     sightings.onSpot = this.driver.see;
-    sightings.mayOverlap = () => this.world.nowMs <= this.world.overlapUntilMs;
+    sightings.mayOverlap = (name, epoch) => this.world.overlaps.covers(name, epoch, this.world.nowMs);
     cluster.etcd.onEra = (base) => {
       this.#commits.begin(base);
       sightings.beginEra();
@@ -183,7 +185,7 @@ class Storm {
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
     this.world.onExecutorsChanged = () => this.#invariants.touch();
     this.world.operator.onDeclared = () => sightings.interleavings.saw('generations declared by an operator');
-    sightings.onGeneration = () => this.world.allowOverlap();
+    sightings.onGeneration = () => this.world.allowOverlap({});
     sightings.onWake = () => this.#invariants.touch();
   }
 
@@ -195,10 +197,10 @@ class Storm {
     await this.#until('the end of the trouble', () => world.nowMs >= this.#troubleMs, 2 * this.#troubleMs);
     world.heal();
     const healedMs = world.nowMs;
-    await this.#come('to come right', () => this.#missing());
+    await this.#come('to come right', () => this.#ending.missing());
     await this.#agree();
-    for (const customer of world.customers.values()) customer.close();
-    await this.#come('to be given back', () => this.#left());
+    this.#ending.close();
+    await this.#come('to be given back', () => this.#ending.left());
     await this.#agree();
     const convergenceMs = world.nowMs - healedMs;
     this.#judge.check(writesOf(cluster.etcd, CLUSTER), this.#isExcepted);
@@ -269,92 +271,17 @@ class Storm {
     );
   }
 
-  /** One leader, every process registered, every task executor with its slots out of quarantine. */
-  #missing(): string | null {
-    const { cluster } = this.world;
-    const leader = cluster.leader();
-    if (leader === null) return 'nobody leads';
-    if (leader.endpoint.view.status().epoch !== cluster.recordedEpoch())
-      return 'etcd names another leader, or none';
-    for (const [name, { process, endpoint }] of cluster.taskExecutors) {
-      const { registeredWith, slots } = endpoint.status();
-      if (!process.alive || registeredWith === null) return `${name} is not registered`;
-      if (slots.some(({ state }) => state === 'quarantined')) return `${name} is in quarantine`;
-    }
-    const served = new Map<string, boolean>();
-    for (const [name, { process, endpoint }] of cluster.jobMasters) {
-      const jobId = name.split('/')[0] ?? name;
-      const lives = process.alive && endpoint.job !== null && !endpoint.job.signal.aborted;
-      served.set(jobId, (served.get(jobId) ?? false) || lives);
-    }
-    for (const [jobId, lives] of served) if (!lives) return `${jobId} is not registered`;
-    return null;
-  }
-
   /** Resource manager, task executors and job masters come to say the same of every slot. */
   async #agree(): Promise<void> {
     const endMs = this.world.nowMs + this.#convergenceMs;
     for (;;) {
-      const last = await this.#difference();
+      const last = await this.#ending.difference();
       if (last === null) return;
-      await this.#letGo();
+      await this.#ending.letGo();
       if (this.world.nowMs > endMs) throw new Error(`books: they do not come to agree: ${last}`);
       const nextMs = this.world.nowMs + 50;
       await this.#until('a moment', () => this.world.nowMs >= nextMs, 5_000);
     }
-  }
-
-  /** The brake of a leader that misses more than half waits for an operator, who knows which are gone for good. */
-  async #letGo(): Promise<void> {
-    const view = this.world.cluster.leader()?.endpoint.view;
-    const overview = await view?.overview().catch(() => null);
-    if (view === undefined || overview?.recovery?.braked !== true) return;
-    this.#sightings.interleavings.saw('brakes after a take-over');
-    for (const resourceId of this.world.retired) view.forgetTaskExecutor(resourceId).catch(() => {});
-  }
-
-  async #difference(): Promise<string | null> {
-    const { cluster } = this.world;
-    const leader = cluster.leader();
-    if (leader === null) return 'nobody leads';
-    const page = await leader.endpoint.view.slots({ limit: 1_000, after: null }).catch(() => null);
-    if (page === null) return 'the leader does not serve';
-    const booked = new Map(page.rows.map((row) => [slotKey(row), `${row.state} ${row.allocationId ?? '-'}`]));
-    const held = new Map<string, string>();
-    for (const { endpoint } of cluster.jobMasters.values())
-      for (const slot of endpoint.job?.slots ?? [])
-        if (slot.held) held.set(slotKey(slot.slotId), slot.allocationId);
-    let count = 0;
-    for (const { endpoint } of cluster.taskExecutors.values()) {
-      const { slots, resourceId } = endpoint.status();
-      for (const slot of slots) {
-        count += 1;
-        const key = `${resourceId}/${slot.slotNumber}`;
-        const actual = `${slot.lease === null ? slot.state : 'allocated'} ${slot.lease?.allocationId ?? '-'}`;
-        if (booked.get(key) !== actual)
-          return `${key} is ${actual}, booked as ${booked.get(key) ?? 'nothing'}`;
-        const inHand = held.get(key) ?? null;
-        if (slot.state === 'granted') return `${key} is not claimed yet`;
-        if (inHand !== (slot.lease?.allocationId ?? null)) return `${key} is ${actual}, in hand is ${inHand}`;
-      }
-    }
-    return count === page.rows.length ? null : `${page.rows.length} slots are booked, ${count} are there`;
-  }
-
-  /** Nothing is held, nothing waited for, no promise is left open, and the books say so. */
-  #left(): string | null {
-    const missing = this.#missing();
-    if (missing !== null) return missing;
-    for (const [name, customer] of this.world.customers) {
-      for (const { running, what } of customer.open.values())
-        if (running.process.alive) return `${name} still waits for ${what}`;
-    }
-    for (const [name, { endpoint }] of this.world.cluster.taskExecutors) {
-      const used = endpoint.status().slots.find(({ lease }) => lease !== null);
-      if (used !== undefined)
-        return `${name}/${used.slotNumber} is still ${used.state} by ${used.lease?.allocationId}`;
-    }
-    return null;
   }
 }
 
