@@ -38,7 +38,7 @@ export class JobMasterDesk {
   readonly #entries = new Map<JobId, JobMasterEntry>();
   readonly #leaving = new Set<JobId>();
   /** Gone, with records that etcd had no space to remove: deletions are fenced by a put. */
-  readonly #owed = new OwedRemovals<JobId>();
+  readonly #owed = new OwedRemovals<JobId, JobMasterRecord>();
 
   constructor(
     context: TermContext,

@@ -36,6 +36,17 @@ export interface LeasesElsewhere {
   readonly possible: ReadonlySet<ResourceId>;
 }
 
+/** How one is taken out of the books. */
+interface Removal {
+  /** Asked when earlier changes of the record are done. */
+  readonly isMeant: () => boolean;
+  readonly reason: string;
+  /** Then the record stays, marked as gone. */
+  readonly leasesMayRun: boolean;
+  /** Whether it is tried again by itself where the store has no space. */
+  readonly again: boolean;
+}
+
 /** Most records that are kept of task executors that count no more. */
 const MOST_GONE = 1_000;
 
@@ -53,7 +64,7 @@ export class TaskExecutorDesk {
   readonly #entries = new Map<ResourceId, TaskExecutorEntry>();
   readonly #leaving = new Set<ResourceId>();
   /** Gone, with records that etcd had no space to remove: deletions are fenced by a put. */
-  readonly #owed = new OwedRemovals<ResourceId>();
+  readonly #owed = new OwedRemovals<ResourceId, TaskExecutorRecord>();
 
   constructor(
     context: TermContext,
@@ -248,46 +259,52 @@ export class TaskExecutorDesk {
   disconnect(body: RequestBody<'disconnectTaskExecutor'>, answer: Answer<Record<string, never>>): void {
     const { resourceId, instanceId, reason } = body;
     const isMeant = (): boolean => this.#keeper.get(resourceId).record?.instanceId === instanceId;
-    this.#remove(resourceId, isMeant, `goodbye: ${reason}`, answer);
+    const how = { isMeant, reason: `goodbye: ${reason}`, leasesMayRun: false, again: false };
+    this.#remove(resourceId, how, answer);
   }
 
-  /** Removes it by an operator's order, whichever instance it is. */
+  /** Removes it by an operator's order, whichever instance it is. Its jobs may go on to renew where only we are cut off. */
   forget(resourceId: ResourceId, answer: Answer<Record<string, never>>): void {
-    this.#remove(resourceId, () => true, 'forgotten by an operator', answer);
+    const leasesMayRun =
+      this.#entries.get(resourceId)?.state === 'expected' ||
+      [...this.#driver.slotManager.slots()].some(
+        (slot) => slot.resourceId === resourceId && slot.allocationId !== null,
+      );
+    const how = { isMeant: () => true, reason: 'forgotten by an operator', leasesMayRun, again: false };
+    this.#remove(resourceId, how, answer);
   }
 
   /** Whether there is anything to forget. */
   knows(resourceId: ResourceId): boolean {
-    return this.#entries.has(resourceId) || this.#keeper.get(resourceId).modRevision !== 0n;
+    const { record, modRevision } = this.#keeper.get(resourceId);
+    return this.#entries.has(resourceId) || (modRevision !== 0n && record?.gone !== true);
   }
 
-  /**
-   * Deletes the record, or marks it as gone when leases may still run, then forgets the slots. `isMeant` is asked
-   * when earlier changes of the record are done.
-   */
+  /** Deletes the record, or marks it as gone when leases may still run, then forgets the slots. */
   #remove(
     resourceId: ResourceId,
-    isMeant: () => boolean,
-    reason: string,
+    { isMeant, reason, leasesMayRun, again }: Removal,
     answer: Answer<Record<string, never>>,
-    silent: { readonly leasesMayRun: boolean } | null = null,
   ): void {
     let meant = false;
+    const decide = ({ record }: Held<TaskExecutorRecord>): Decision<TaskExecutorRecord> => {
+      if (!leasesMayRun || record === null || record.instanceId === null) return { kind: 'delete' };
+      return { kind: 'put', record: { ...record, gone: true, ...writer(this.#context.token) } };
+    };
     this.#leaving.add(resourceId);
     this.#keeper.change(
       resourceId,
-      ({ record }) => {
+      (held) => {
         meant = isMeant();
-        if (!meant) return { kind: 'keep' };
-        if (silent?.leasesMayRun !== true || record === null) return { kind: 'delete' };
-        return { kind: 'put', record: { ...record, gone: true, ...writer(this.#context.token) } };
+        return meant ? decide(held) : { kind: 'keep' };
       },
       (outcome) => {
         this.#leaving.delete(resourceId);
         if (outcome.kind === 'over') return answer.fail(TERM_OVER);
         // The silent are tried again at the next sweep; who has said goodbye is gone, record or not.
-        if (outcome.kind === 'full' && silent !== null) return;
-        if (outcome.kind === 'full') this.#owed.add(resourceId, this.#keeper.get(resourceId).modRevision);
+        if (outcome.kind === 'full' && again) return;
+        if (outcome.kind === 'full')
+          this.#owed.add(resourceId, this.#keeper.get(resourceId).modRevision, decide);
         if (meant && this.#entries.has(resourceId)) this.#gone(resourceId, reason);
         answer.respond({});
       },
@@ -328,9 +345,13 @@ export class TaskExecutorDesk {
       const mayRun = entry.state === 'expected' || leases.possible.has(resourceId);
       const isStillSilent = (): boolean =>
         this.#entries.get(resourceId) === entry && entry.lastHeardMs === lastHeardMs;
-      this.#remove(resourceId, isStillSilent, 'silent for too long', NOBODY, {
+      const how = {
+        isMeant: isStillSilent,
+        reason: 'silent for too long',
         leasesMayRun: mayRun,
-      });
+        again: true,
+      };
+      this.#remove(resourceId, how, NOBODY);
     }
     if (leases !== null) this.#forgetOldest();
   }

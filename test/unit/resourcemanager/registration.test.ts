@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { FencingToken } from '../../../src/core/fencing-token.ts';
-import type { AllocationId } from '../../../src/core/ids.ts';
+import type { AllocationId, ResourceId } from '../../../src/core/ids.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
@@ -309,6 +309,31 @@ describe('the silence of workers', () => {
     const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
     expect(await next.register(token)).to.deep.equal({ knownBefore: true });
     expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
+  });
+
+  it('tells a new instance that it was known before, though an operator had the one before forgotten', async () => {
+    const { bench, token, taskExecutor } = await withClaimedSlot();
+    const { view } = bench.resourceManager;
+    taskExecutor.worker.close();
+    await driven(bench.clock, view.forgetTaskExecutor('te-1' as ResourceId));
+    expect((await view.overview()).slots.total).to.equal(0);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
+    expect((await problemOf(view.forgetTaskExecutor('te-1' as ResourceId))).code).to.equal(
+      'UNKNOWN_TASK_EXECUTOR',
+    );
+    const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
+    expect(await next.register(token)).to.deep.equal({ knownBefore: true });
+  });
+
+  it('marks one that was forgotten as gone when there is space again', async () => {
+    const { bench, taskExecutor } = await withClaimedSlot();
+    taskExecutor.worker.close();
+    bench.etcd.state.noSpace = true;
+    await driven(bench.clock, bench.resourceManager.view.forgetTaskExecutor('te-1' as ResourceId));
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
+    bench.etcd.state.noSpace = false;
+    await bench.clock.advance(2_000);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
   });
 
   it('does not wait, after a take-over, for a task executor that was silent for so long', async () => {
