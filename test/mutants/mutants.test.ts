@@ -34,6 +34,15 @@ describe('the mutants', () => {
     expect(readSeedLine('Error: seed 7 is unreadable')).to.deep.equal({});
   });
 
+  it('are not found by a program that died', () => {
+    for (const line of [
+      'seed 7: its thread ended; replay: make simulate SEED=7',
+      "seed 7 broke Cannot, 31.0 ms into it: Cannot read properties of undefined (reading 'x')",
+      'seed 7, at 31 ms: slot.claim is not a function; replay: make simulate SCENARIO=trouble SEED=7',
+    ])
+      expect(readSeedLine(line), line).to.deep.equal({});
+  });
+
   it('are refused when their text is not found exactly once', () => {
     const patch = { file: 'a.js', from: 'guard();', to: '' };
     expect(patched('a.js', 'guard();\n', [patch])).to.equal('\n');

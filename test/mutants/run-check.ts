@@ -29,9 +29,11 @@ interface Program {
 const MOCHA = 'node_modules/mocha/bin/mocha.js';
 /** A run that broke an expectation says so in one of these ways; whatever else goes wrong is no finding. */
 const SEED_FAILED = [
-  /^seed (?<seed>\d+) broke (?<finding>.*)$/,
+  /^seed (?<seed>\d+) broke (?<finding>(?:G\d|books)\b.*)$/,
   /^seed (?<seed>\d+)(?:, at [\d.]+ ms)?: (?!\d+ events)(?<finding>.*?)(?:; replay: .*)?$/,
 ];
+/** A thread that died, or an error of the language: no invariant has found that. */
+const DIED = /^(?:its thread ended|Cannot |\S+ is not (?:a function|iterable|defined|a constructor))/;
 const MANAGERS_DIFFER = /^run (?<run>\d+) (?<finding>differs from the naive model.*)$/;
 const SEEDS_PASSED = /^(?:seed \d+: \d+ events|(?<all>\d+) seeds passed)/;
 
@@ -39,7 +41,7 @@ const SEEDS_PASSED = /^(?:seed \d+: \d+ events|(?<all>\d+) seeds passed)/;
 export function readSeedLine(line: string): Line {
   for (const pattern of SEED_FAILED) {
     const { finding, seed } = pattern.exec(line)?.groups ?? {};
-    if (finding !== undefined) return { finding, seed: Number(seed) };
+    if (finding !== undefined && !DIED.test(finding)) return { finding, seed: Number(seed) };
   }
   const passed = SEEDS_PASSED.exec(line);
   return passed === null ? {} : { passed: Number(passed.groups?.['all'] ?? 1) };

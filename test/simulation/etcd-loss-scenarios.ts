@@ -79,7 +79,7 @@ async function declareAndRecover(
     10_000,
   );
   void cluster.jobMasters.get('job')?.endpoint.job?.requestSlots(8 - held, PROFILE);
-  await scene.until('the other slots are given', () => scene.held === 8, 10_000);
+  await scene.until('G7: the other slots are given', () => scene.held === 8, 10_000);
   await scene.stays(40_000);
   demand(scene.held === 8, `${scene.held} of 8 slots are held in the end`);
   return { confirmMs };

@@ -96,7 +96,7 @@ export class FailoverScene {
       const leader = this.cluster.leader();
       return leader !== null && leader !== before;
     };
-    await this.until(`a successor of ${before.process.name}`, other, limitMs);
+    await this.until(`G8: a successor of ${before.process.name}`, other, limitMs);
     return this.nowMs - startMs;
   }
 
@@ -105,7 +105,7 @@ export class FailoverScene {
     const epoch = this.epoch();
     await this.run(ms);
     const now = this.cluster.leader()?.endpoint.view.status().epoch;
-    if (now !== epoch) throw new Error(`the leader of epoch ${epoch} did not stay: ${now} leads`);
+    if (now !== epoch) throw new Error(`G8: the leader of epoch ${epoch} did not stay: ${now} leads`);
   }
 
   #look(): void {

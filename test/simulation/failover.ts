@@ -23,7 +23,7 @@ export async function failover(name: string, seed: number): Promise<FailoverResu
     await scene.begin();
     const findings = await scenario.play(scene, () => randomness.fraction());
     const overlapMs = Math.max(0, ...scene.overlapsMs);
-    if (overlapMs > scenario.overlapMs) throw new Error(`two served at once for ${overlapMs} ms`);
+    if (overlapMs > scenario.overlapMs) throw new Error(`G6: two served at once for ${overlapMs} ms`);
     if (cluster.fatal.length > 0) throw new Error(`a process ended itself: ${cluster.fatal.join('; ')}`);
     checkWrites(cluster.etcd, CLUSTER);
     return {

@@ -77,7 +77,7 @@ async function missedEvents(scene: FailoverScene): Promise<Findings> {
   const second = scene.leader();
   cluster.crash(second);
   const confirmMs = await scene.successor(second, 5_000);
-  demand(scene.leader() === last, 'it is not the next in line that leads');
+  demand(scene.leader() === last, 'G5: it is not the next in line that leads');
   demand(confirmMs < 150, `G8: who had missed events took ${confirmMs} ms`);
   return { confirmMs };
 }

@@ -19,10 +19,11 @@ export interface Result {
 export class FailedRun extends Error {
   readonly lines: readonly string[];
 
-  constructor(seed: number, cluster: SimulatedCluster, cause: unknown, scenario = 'trouble') {
+  constructor(seed: number, cluster: SimulatedCluster, cause: unknown, scenario: string) {
     const why = cause instanceof Error ? cause.message : String(cause);
+    const hash = cluster.trace.digest();
     super(
-      `seed ${seed}, at ${cluster.clock.monotonicMs()} ms: ${why}; replay: make simulate SCENARIO=${scenario} SEED=${seed}`,
+      `seed ${seed}, at ${cluster.clock.monotonicMs()} ms: ${why}; replay: make simulate SCENARIO=${scenario} SEED=${seed}; trace ${hash}`,
       { cause },
     );
     this.lines = cluster.trace.lines;
@@ -35,7 +36,7 @@ export async function leaderCrash(seed: number): Promise<Result> {
   try {
     return await play(cluster);
   } catch (error) {
-    throw new FailedRun(seed, cluster, error);
+    throw new FailedRun(seed, cluster, error, 'leader-crash');
   }
 }
 
@@ -74,12 +75,12 @@ async function play(cluster: SimulatedCluster): Promise<Result> {
   const second = cluster.leader();
   expect(second?.endpoint.view.status().epoch).to.satisfy((epoch: bigint) => epoch > firstEpoch);
   cluster.startResourceManager(first.process.name.split('#')[0] ?? '');
-  await until('two more slots', () => held().length === 7, 120_000);
-  expect(held()).to.include.members(before);
+  await until('G7: two more slots', () => held().length === 7, 120_000);
+  expect(held(), 'G9: what was held before').to.include.members(before);
   // Two lease durations: everything that is held is held by renewals.
   const endMs = clock.monotonicMs() + 2 * cluster.timing.slotLeaseMs;
   await until('the end', () => clock.monotonicMs() >= endMs, 2 * cluster.timing.slotLeaseMs + 1_000);
-  expect(held()).to.include.members(before);
+  expect(held(), 'G9: what was held before').to.include.members(before);
   expect(cluster.fatal).to.deep.equal([]);
   const { judged } = checkWrites(cluster.etcd, CLUSTER);
   expect(judged).to.include({ leaderRecords: 2, registrations: 3, historyRows: 3 });

@@ -58,7 +58,9 @@ describe('a seed that fails', function () {
     const { faults, text, replay } = await reportFailure(failure, PLANTED);
     expect(faults.length).to.be.lessThan(failure.struck.length);
     expect(faults.length).to.be.at.most(3);
-    expect(text).to.include(`replay: make simulate SEED=${failure.seed}\n`).and.to.include(replay);
+    expect(text)
+      .to.include(`replay: make simulate SEED=${failure.seed}, trace ${failure.digest}\n`)
+      .and.to.include(replay);
     expect(replay).to.equal(`make simulate SEED=${failure.seed} FAULTS=${faults.join(',')}`);
     const again = await storm(failure.seed, { ...PLANTED, keep: faults }).catch((error: unknown) => error);
     expect(again).to.be.instanceOf(StormFailure).with.property('invariant', 'G3');

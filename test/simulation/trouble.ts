@@ -55,7 +55,7 @@ export async function trouble(seed: number): Promise<TroubledResult> {
     crashMs = await watch.crash();
     checkWrites(cluster.etcd, CLUSTER);
   } catch (error) {
-    throw new FailedRun(seed, cluster, error);
+    throw new FailedRun(seed, cluster, error, 'trouble');
   }
   return {
     digest: cluster.trace.digest(),

@@ -34,7 +34,7 @@ export async function reportFailure(failure: StormFailure, options: StormOptions
   const said = shortest.trace.filter((line) => !/^\S+ \S+ <- /.test(line)).slice(-SHOWN_LINES);
   const lines = [
     `seed ${seed} broke ${invariant}, ${failure.atMs.toFixed(1)} ms into it: ${failure.message}`,
-    `  replay: make simulate SEED=${seed}`,
+    `  replay: make simulate SEED=${seed}, trace ${failure.digest}`,
     `  with ${faults.length} of its ${failure.struck.length} faults: ${replay}`,
     `  which then says: ${shortest.message}`,
     '  faults:',

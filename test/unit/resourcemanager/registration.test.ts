@@ -1,15 +1,10 @@
 import { expect } from 'chai';
-import type { FencingToken } from '../../../src/core/fencing-token.ts';
-import type { AllocationId, ResourceId } from '../../../src/core/ids.ts';
+import type { AllocationId } from '../../../src/core/ids.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
+import { withClaimedSlot } from '../../support/claimed-slot.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
-import {
-  driven,
-  type TestingJobMaster,
-  TestingTaskExecutor,
-  TestingWorker,
-} from '../../support/testing-worker.ts';
+import { driven, TestingTaskExecutor, TestingWorker } from '../../support/testing-worker.ts';
 
 describe('the registration of task executors', () => {
   it('is acknowledged only after the guarded write has committed', async () => {
@@ -204,42 +199,6 @@ describe('the registration of task executors', () => {
   });
 });
 
-/** A leader, a task executor whose only slot is claimed by `a-1`, and its job master. */
-async function withClaimedSlot(): Promise<{
-  bench: ResourceManagerBench;
-  token: FencingToken;
-  taskExecutor: TestingTaskExecutor;
-  jobMaster: TestingJobMaster;
-}> {
-  const bench = new ResourceManagerBench();
-  const { token } = bench.election.lead();
-  const taskExecutor = await bench.taskExecutor('te-1');
-  taskExecutor.grants();
-  await taskExecutor.register(token);
-  const jobMaster = await bench.jobMaster('job');
-  await jobMaster.register(token);
-  await jobMaster.requestSlots(token, ['a-1']);
-  await bench.clock.until(() => jobMaster.worker.heard('notifySlotsAllocated').length > 0);
-  // The claim, as the task executor reports it.
-  const { jobId, jobMasterId } = jobMaster;
-  const { resourceId, instanceId } = taskExecutor;
-  const allocationId = 'a-1' as never;
-  const lease = { allocationId, jobId, jobMasterId, instanceId, grantNumber: 1 };
-  const [free] = taskExecutor.slots;
-  if (free === undefined) throw new Error('no slot');
-  taskExecutor.slots = [{ ...free, state: 'claimed', lease }];
-  const { number } = taskExecutor.commands.at(-1)?.body ?? {};
-  const { report } = taskExecutor.registration(token);
-  taskExecutor.worker.channel.notify('reportSlots', {
-    token,
-    resourceId,
-    instanceId,
-    report: { ...report, lastSeen: number ?? null },
-  });
-  await bench.clock.advance(10);
-  return { bench, token, taskExecutor, jobMaster };
-}
-
 describe('the silence of workers', () => {
   it('makes a task executor unreachable at once when its connection breaks, and gone after its last lease', async () => {
     const bench = new ResourceManagerBench();
@@ -309,31 +268,6 @@ describe('the silence of workers', () => {
     const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
     expect(await next.register(token)).to.deep.equal({ knownBefore: true });
     expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
-  });
-
-  it('tells a new instance that it was known before, though an operator had the one before forgotten', async () => {
-    const { bench, token, taskExecutor } = await withClaimedSlot();
-    const { view } = bench.resourceManager;
-    taskExecutor.worker.close();
-    await driven(bench.clock, view.forgetTaskExecutor('te-1' as ResourceId));
-    expect((await view.overview()).slots.total).to.equal(0);
-    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
-    expect((await problemOf(view.forgetTaskExecutor('te-1' as ResourceId))).code).to.equal(
-      'UNKNOWN_TASK_EXECUTOR',
-    );
-    const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
-    expect(await next.register(token)).to.deep.equal({ knownBefore: true });
-  });
-
-  it('marks one that was forgotten as gone when there is space again', async () => {
-    const { bench, taskExecutor } = await withClaimedSlot();
-    taskExecutor.worker.close();
-    bench.etcd.state.noSpace = true;
-    await driven(bench.clock, bench.resourceManager.view.forgetTaskExecutor('te-1' as ResourceId));
-    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
-    bench.etcd.state.noSpace = false;
-    await bench.clock.advance(2_000);
-    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
   });
 
   it('does not wait, after a take-over, for a task executor that was silent for so long', async () => {
