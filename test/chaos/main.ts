@@ -55,6 +55,10 @@ async function main(): Promise<number> {
     const report = await runChaos({ context, signal: interruption.signal, seed, minutes, folder, say });
     isKept = report.kept !== null;
     context.print(process.env['JSON'] === '1' ? toJson(report) : renderChaos(report));
+    if (report.faultsInAll === 0) {
+      context.warn('No fault has struck: this run shows nothing.');
+      return 1;
+    }
     return report.violations.length > 0 ? EXIT_CODES.guaranteeViolated : 0;
   } catch (error) {
     isKept = !interruption.signal.aborted;
