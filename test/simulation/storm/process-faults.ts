@@ -35,7 +35,7 @@ const secondResourceManager: Fault = (world, strike) => {
   if (place === null || place.name.endsWith('.b')) return null;
   const name = `${place.name}.b`;
   if (world.cluster.resourceManagers.get(name)?.process.alive === true) return null;
-  world.startResourceManager(name, place.name);
+  world.startResourceManager(name, world.resourceManagerIdAt(place.name));
   world.during(lengthMs(strike, 500, 6_000), () => end(world, name));
   return 'two RMs of one id';
 };

@@ -128,11 +128,15 @@ export class StormWorld {
     return this.#resourceIds.get(name) ?? name;
   }
 
+  resourceManagerIdAt(name: string): string {
+    return this.#resourceManagerIds.get(name) ?? name;
+  }
+
   /** `id` stays with the place. */
   startResourceManager(name: string, id?: string, advertised?: string): void {
     if (this.cluster.resourceManagers.get(name)?.process.alive === true) return;
     if (id !== undefined) this.#resourceManagerIds.set(name, id);
-    this.cluster.startResourceManager(this.#resourceManagerIds.get(name) ?? name, advertised, name);
+    this.cluster.startResourceManager(this.resourceManagerIdAt(name), advertised, name);
   }
 
   /** Task executors there have that id from now on. */

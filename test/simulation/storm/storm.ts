@@ -1,4 +1,5 @@
 import { DEFAULT_TIMING, type Timing, timingProblems } from '../../../src/core/timing.ts';
+import type { WatchEvent } from '../../../src/ha/coordination-store.ts';
 import { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JournalJudge } from '../journal-judge.ts';
 import { CLUSTER, SimulatedCluster } from '../simulated-cluster.ts';
@@ -171,6 +172,7 @@ class Storm {
       sightings.beginEra();
     };
     cluster.etcd.onCommit = (commit) => {
+      for (const event of commit.events) cluster.trace.add('etcd', writtenBy(event));
       this.#commits.take(commit.events);
       sightings.onCommit(commit, this.driver.seeLater);
     };
@@ -286,6 +288,13 @@ class Storm {
 }
 
 export type { Storm };
+
+/** A write, as the trace tells of it. */
+function writtenBy(event: WatchEvent): string {
+  if (event.type === 'delete') return `${event.modRevision} deletes ${event.key}`;
+  const { key, value, modRevision } = event.keyValue;
+  return `${modRevision} has ${key} ${value}`;
+}
 
 /** Three resource managers as a rule, five at most. */
 function drawPopulation(chance: SeededRandomness): Population {
