@@ -82,10 +82,13 @@ function report({ mutant, finding, by, seeds, seconds }: Verdict): void {
 }
 
 function table(verdicts: readonly Verdict[]): void {
-  write('\n| mutant | after | found by | seeds needed | what was found |\n|---|---|---|---|---|');
+  write('\n| mutant | after | fell | found by | seeds needed | what was found |\n|---|---|---|---|---|---|');
   for (const { mutant, finding, by, seeds } of verdicts) {
     const what = (finding ?? 'SURVIVED').replaceAll('|', '\\|').slice(0, 160);
-    write(`| ${mutant.name}: ${mutant.fault} | ${mutant.after} | ${by} | ${seeds ?? ''} | ${what} |`);
+    const fell = /^(?:G\d|books)/.exec(what)?.[0] ?? '';
+    write(
+      `| ${mutant.name}: ${mutant.fault} | ${mutant.after} | ${fell} | ${by} | ${seeds ?? ''} | ${what} |`,
+    );
   }
 }
 

@@ -146,10 +146,14 @@ export class Sightings implements ProcessObserver {
     answer: Promise<TransactionResult>,
   ): Promise<TransactionResult> {
     const record = transaction.success.find(({ type, key }) => type === 'put' && key === KEYS.leader);
-    const [only, ...others] = transaction.success;
+    const looksAtKey = transaction.compare.some(
+      ({ key, target, result }) => target === 'create' && result === '==' && key.startsWith(KEYS.election),
+    );
     // It looks for a challenge, or answers one; no other write feeds a deadline.
-    const isCheck = others.length === 0 && only?.type !== 'put' && only?.key.startsWith(KEYS.challenges);
-    if (isCheck !== true && record === undefined) return answer;
+    const isCheck =
+      looksAtKey &&
+      transaction.success.every(({ type, key }) => type !== 'put' && key.startsWith(KEYS.challenges));
+    if (!isCheck && record === undefined) return answer;
     answer.then(
       ({ succeeded, results }) => {
         // A copy of a confirm whose else branch finds its own key and its own record proves that term as well.
