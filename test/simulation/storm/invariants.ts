@@ -227,6 +227,8 @@ export class Invariants {
         const excused =
           struck.workers.has(name) ||
           executor === null ||
+          // Of two processes of one id one is put out, with its leases, when a leader hears of both.
+          struck.doubled.has(resourceId) ||
           struck.workers.has(executor) ||
           struck.links.has(`${name}>${executor}`);
         if (!excused) throw new Error(`G9: ${sentence}`);
