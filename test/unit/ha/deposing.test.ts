@@ -66,34 +66,17 @@ describe('the deposition over the store', () => {
     expect((await scene.history())[0]?.ended?.lastServingAt).to.equal(seenAt);
   });
 
-  it('does not commit past a key that a backup has brought back in front of the dead one', async () => {
-    const { etcd, clock, scene } = simulated;
-    for (const away of ['rm-1', 'rm-2']) etcd.block(away);
-    const snapshot = etcd.snapshot();
-    const epoch = leader.contender.leadership?.token.epoch;
-    const stood = etcd.state.range({ type: 'range', key: scene.keys.election, prefix: true }).keyValues;
-    for (const { key, createRevision } of stood) if (createRevision === epoch) etcd.deleteKey(key);
-    const held = etcd.holdBack({ client: 'rm-3', where: simulated.writes(scene.keys.leader) });
-    seeCrash(third, second);
-    await scene.until('the confirm is under way', () => held.arrived);
-    etcd.shutDown();
-    etcd.startWith(snapshot);
-    await clock.advance(2_000);
-    expect(simulated.recordedLeader()).to.equal('rm-1');
-    const open = (await scene.history()).filter(({ ended }) => ended === null);
-    expect(open.map((row) => row.epoch)).to.deep.equal([epoch]);
-  });
-
-  it('does not commit past a key that a backup has brought back between the dead one and its own', async () => {
+  /** The confirm of rm-3 deposes a dead one, and a restore brings back the key of that place in line, gone meanwhile. */
+  async function restoreUnderConfirm(dead: typeof leader, place: number): Promise<void> {
     const { etcd, clock, scene } = simulated;
     for (const away of ['rm-1', 'rm-2']) etcd.block(away);
     const snapshot = etcd.snapshot();
     const epoch = leader.contender.leadership?.token.epoch;
     const stood = etcd.state.range({ type: 'range', key: scene.keys.election, prefix: true }).keyValues;
     const inLine = stood.toSorted((a, b) => (a.createRevision < b.createRevision ? -1 : 1));
-    etcd.deleteKey(inLine[1]?.key ?? '');
+    etcd.deleteKey(inLine[place]?.key ?? '');
     const held = etcd.holdBack({ client: 'rm-3', where: simulated.writes(scene.keys.leader) });
-    seeCrash(third, leader);
+    seeCrash(third, dead);
     await scene.until('the confirm is under way', () => held.arrived);
     etcd.shutDown();
     etcd.startWith(snapshot);
@@ -101,7 +84,13 @@ describe('the deposition over the store', () => {
     expect(simulated.recordedLeader()).to.equal('rm-1');
     const open = (await scene.history()).filter(({ ended }) => ended === null);
     expect(open.map((row) => row.epoch)).to.deep.equal([epoch]);
-  });
+  }
+
+  it('does not commit past a key that a backup has brought back in front of the dead one', () =>
+    restoreUnderConfirm(second, 0));
+
+  it('does not commit past a key that a backup has brought back between the dead one and its own', () =>
+    restoreUnderConfirm(leader, 1));
 
   it('commits once though answers are lost, and though copies come late', async () => {
     const { etcd, clock, scene } = simulated;
