@@ -263,15 +263,13 @@ export class TaskExecutorDesk {
     this.#remove(resourceId, how, answer);
   }
 
-  /** Removes it by an operator's order, whichever instance it is. Its jobs may go on to renew where only we are cut off. */
+  /**
+   * Removes it by an operator's order, whichever instance it is. Its jobs may go on to renew where only we are cut
+   * off, and until it is out of the books its slots are given away: nobody can say that no lease of it will run.
+   */
   forget(resourceId: ResourceId, answer: Answer<Record<string, never>>): void {
-    const leasesMayRun =
-      this.#entries.get(resourceId)?.state === 'expected' ||
-      [...this.#driver.slotManager.slots()].some(
-        (slot) => slot.resourceId === resourceId && slot.allocationId !== null,
-      );
-    const how = { isMeant: () => true, reason: 'forgotten by an operator', leasesMayRun, again: false };
-    this.#remove(resourceId, how, answer);
+    const reason = 'forgotten by an operator';
+    this.#remove(resourceId, { isMeant: () => true, reason, leasesMayRun: true, again: false }, answer);
   }
 
   /** Whether there is anything to forget. */

@@ -42,7 +42,9 @@ describe('a leader whose store is full', () => {
     const taskExecutor = await bench.taskExecutor('te-1');
     await taskExecutor.register(token);
     setFull(true);
-    await driven(bench.clock, bench.resourceManager.view.forgetTaskExecutor(taskExecutor.resourceId));
+    const { resourceId, instanceId } = taskExecutor;
+    const goodbye = { token, resourceId, instanceId, reason: 'a test' };
+    await taskExecutor.worker.call('disconnectTaskExecutor', goodbye);
     expect((await bench.resourceManager.view.overview()).slots.total).to.equal(0);
     await bench.clock.advance(10_000);
     expect(bench.taskExecutorRecord('te-1')).not.to.equal(null);
@@ -60,7 +62,7 @@ describe('a leader whose store is full', () => {
     await taskExecutor.register(token);
     setFull(false);
     await bench.clock.advance(5_000);
-    expect(bench.taskExecutorRecord('te-1')).not.to.equal(null);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
     expect((await bench.resourceManager.view.overview()).slots.total).to.equal(1);
   });
 

@@ -141,7 +141,7 @@ describe('what an operator orders', () => {
     await jobMaster.register(token);
     await driven(bench.clock, view.forgetTaskExecutor('te-1' as ResourceId));
     await driven(bench.clock, view.forgetJobMaster('job' as JobId));
-    expect(bench.taskExecutorRecord('te-1')).to.equal(null);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: true });
     expect(bench.jobMasterRecord('job')).to.equal(null);
     expect(await view.overview()).to.deep.include({ taskExecutors: 0, jobMasters: 0 });
     expect((await problemOf(view.forgetTaskExecutor('te-1' as ResourceId))).code).to.equal(
@@ -151,6 +151,8 @@ describe('what an operator orders', () => {
     expect((await problemOf(taskExecutor.heartbeat(token))).code).to.equal('UNKNOWN_TASK_EXECUTOR');
     await taskExecutor.register(token);
     await jobMaster.register(token);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
+    expect(await view.overview()).to.deep.include({ taskExecutors: 1, jobMasters: 1 });
   });
 
   it('hands leadership over', async () => {
