@@ -80,6 +80,20 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     checks: [simulation('confirm-held-back', 5)],
   },
   {
+    name: 'backup-between-not-compared',
+    fault:
+      'a confirm that deposes compares the dead head and its own key, and nothing that stood between them',
+    after: 'G5; a backup brings back a key that had gone, while the confirm is sent again',
+    patches: [
+      {
+        file: 'ha/election-transactions.js',
+        from: '[...guardDeposed(keys, deposed), ...guardGone(request.aheadAtFirst, deposed)]',
+        to: 'guardDeposed(keys, deposed)',
+      },
+    ],
+    checks: [simulation('restored-under-confirm', 5)],
+  },
+  {
     name: 'second-session-on-one-key',
     fault: 'a confirm that is sent again names another session id, for the same candidate key',
     after: 'G5, G2: one key, one grant, one session id',

@@ -1,6 +1,6 @@
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
-import { demand } from './scene-steps.ts';
+import { confirms, demand, idOf } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RESOURCE_MANAGERS = ['rm-1', 'rm-2', 'rm-3'];
@@ -184,11 +184,43 @@ async function restoredSameLeader(scene: FailoverScene, chance: () => number): P
   return declareAndRecover(scene, chance, 5);
 }
 
+/**
+ * The last in line deposes the dead leader while etcd is restored from a backup in which the one between them, dead and
+ * gone by now, still stands: what is sent again must not commit past it.
+ */
+async function restoredUnderConfirm(scene: FailoverScene, chance: () => number): Promise<Findings> {
+  const { cluster } = scene;
+  const leader = scene.leader();
+  const [, between, last] = scene.inLine().map((id) => cluster.resourceManagers.get(id));
+  if (between === undefined || last === undefined) throw new Error('there are not three in line');
+  const snapshot = cluster.etcd.snapshot();
+  cluster.crash(between);
+  await scene.until('the dead one is gone', () => scene.inLine().length === 2, 10_000);
+  // The last one knows: else it deposes both, and has every right to.
+  await scene.run(50);
+  const held = cluster.etcd.holdBack({ client: last.process.name, where: confirms });
+  cluster.crash(leader);
+  await scene.until('the confirm is under way', () => held.arrived, 5_000);
+  cluster.etcd.shutDown();
+  await scene.run(chance() * 300);
+  loseEtcd(scene, snapshot);
+  demand(scene.inLine().includes(idOf(between)), `${idOf(between)} does not stand in the backup`);
+  await scene.run(3_500);
+  demand(last.endpoint.view.status().contradiction !== null, 'the last one does not see the restore');
+  // Who comes anew remembers nothing that etcd has lost.
+  for (const dead of [leader, between]) cluster.startResourceManager(idOf(dead));
+  await scene.until('somebody serves', () => cluster.leader() !== null, 20_000);
+  await scene.stays(5_000);
+  demand(scene.held === 5, `${scene.held} of 5 slots are held in the end`);
+  return {};
+}
+
 /** etcd loses its data, or comes back as it was before: nothing is confirmed until an operator says so. */
 export const ETCD_LOSS_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'wiped-etcd': { overlapMs: 0, play: wiped },
   'wiped-etcd-newcomers': { overlapMs: 0, play: wipedNewcomers },
   'restored-etcd': { overlapMs: 0, play: restored },
   'restored-etcd-newcomers': { overlapMs: 0, play: restoredNewcomers },
+  'restored-under-confirm': { overlapMs: 0, play: restoredUnderConfirm },
   'restored-etcd-same-leader': { overlapMs: 0, play: restoredSameLeader },
 };

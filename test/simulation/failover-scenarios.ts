@@ -3,9 +3,8 @@ import { LATE_CALL_SCENARIOS } from './late-call-scenarios.ts';
 import { REQUEST_SCENARIOS } from './request-scenarios.ts';
 import { SUCCESSION_SCENARIOS } from './succession-scenarios.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
-import type { Transaction } from '../../src/ha/coordination-store.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
-import { cut, demand, idOf } from './scene-steps.ts';
+import { confirms, cut, demand, idOf } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const TEN_MINUTES_MS = 600_000;
@@ -263,7 +262,7 @@ async function neverConfirms(scene: FailoverScene): Promise<Findings> {
   for (let count = 0; count < 500; count++) {
     cluster.etcd.loseCall({
       client: next.process.name,
-      where: (request) => request.method === 'transact' && writesRecord(request.transaction),
+      where: confirms,
     });
   }
   leader.endpoint.view.stepDown({ to: null, reason: 'simulated' }).catch(() => {});
@@ -271,10 +270,6 @@ async function neverConfirms(scene: FailoverScene): Promise<Findings> {
   demand(scene.leader() !== next, 'it confirmed after all');
   demand(confirmMs < 3_000, `a head that does not confirm took ${confirmMs} ms`);
   return { confirmMs };
-}
-
-function writesRecord({ success }: Transaction): boolean {
-  return success.some(({ type, key }) => type === 'put' && key === '/quartermaster/simulated/leader');
 }
 
 /** Its checks are answered, its keepalives are not: it goes before its lease has run out. */

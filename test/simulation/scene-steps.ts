@@ -1,5 +1,8 @@
+import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { ResourceManager } from '../../src/resourcemanager/resource-manager.ts';
 import type { Running, SimulatedCluster } from './simulated-cluster.ts';
+
+const RECORD = '/quartermaster/simulated/leader';
 
 /** Fails a scenario with that sentence unless what it demands holds. */
 export function demand(holds: boolean, sentence: string): void {
@@ -22,4 +25,10 @@ export function askToGo({ process, endpoint }: Running<ResourceManager>): void {
 /** Its id, without the number of its process. */
 export function idOf({ process }: Running<unknown>): string {
   return process.name.split('#')[0] ?? '';
+}
+
+/** A confirm writes the leader record. */
+export function confirms(request: StoreRequest): boolean {
+  if (request.method !== 'transact') return false;
+  return request.transaction.success.some(({ type, key }) => type === 'put' && key === RECORD);
 }

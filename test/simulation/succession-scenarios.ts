@@ -3,10 +3,9 @@ import type { StoreRequest } from '../../src/ha/embedded/member-behaviour.ts';
 import type { TaskExecutor } from '../../src/taskexecutor/task-executor.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
 import type { Running } from './simulated-cluster.ts';
-import { askToGo, cut, demand } from './scene-steps.ts';
+import { askToGo, confirms, cut, demand } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
-const RECORD = '/quartermaster/simulated/leader';
 /** Of so many copies the first one runs into its deadline; the next one is answered. */
 const COPIES_OF_A_CALL = 12;
 /** Later than a serving deadline, and before the deposition. */
@@ -16,11 +15,6 @@ const NEVER_MS = 60_000;
 const CALLS_OF_SECONDS = 500;
 /** Long enough for a machine to fall asleep before it has heard. */
 const ANSWER_MS = 50;
-
-function confirms(request: StoreRequest): boolean {
-  if (request.method !== 'transact') return false;
-  return request.transaction.success.some(({ type, key }) => type === 'put' && key === RECORD);
-}
 
 /** A check only looks, at whether the candidate key stands. */
 function checks(request: StoreRequest): boolean {

@@ -35,7 +35,7 @@ export function checkWrites(etcd: SimulatedEtcd, cluster: string): WritesVerdict
   if (verdict === undefined) throw new Error('there is no era');
   for (const { violations } of [verdict, ...others]) {
     const [first] = violations;
-    if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
+    if (first !== undefined) throw new Error(`${first.guarantee}: audit finds ${toJson(first)}`);
   }
   return verdict;
 }
