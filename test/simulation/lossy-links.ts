@@ -18,8 +18,8 @@ export interface LinkQuality {
 export class LossyLinks {
   readonly #randomness: SeededRandomness;
   readonly #cut = new Set<string>();
-  readonly #breakNext = new Set<string>();
-  readonly #stallNext = new Set<string>();
+  readonly #breakNext = new Map<string, () => void>();
+  readonly #stallNext = new Map<string, () => void>();
   readonly #slow = new Map<string, number>();
   readonly #refusing = new Set<string>();
   /** When the last frame that each address has sent arrives. */
@@ -53,13 +53,13 @@ export class LossyLinks {
   }
 
   /** The next frame on that link is lost, and the connection with it. */
-  breakNext(from: string, to: string): void {
-    this.#breakNext.add(`${from}>${to}`);
+  breakNext(from: string, to: string, onStruck: () => void = () => {}): void {
+    this.#breakNext.set(`${from}>${to}`, onStruck);
   }
 
   /** The next frame on that link, and every later one of its connection, never arrives. */
-  stallNext(from: string, to: string): void {
-    this.#stallNext.add(`${from}>${to}`);
+  stallNext(from: string, to: string, onStruck: () => void = () => {}): void {
+    this.#stallNext.set(`${from}>${to}`, onStruck);
   }
 
   /** Frames on that link take this much longer; 0 for the usual time. */
@@ -79,7 +79,7 @@ export class LossyLinks {
   }
 
   heal(): void {
-    for (const set of [this.#cut, this.#breakNext, this.#stallNext, this.#slow, this.#refusing]) set.clear();
+    for (const all of [this.#cut, this.#breakNext, this.#stallNext, this.#slow, this.#refusing]) all.clear();
   }
 
   readonly behaviour: LinkBehaviour = (from, to): LinkVerdict => {
@@ -87,12 +87,12 @@ export class LossyLinks {
     const chance = this.#randomness.fraction();
     const link = `${from}>${to}`;
     if (this.#cut.has(link)) return { kind: 'stall' };
-    if (chance < quality.stallShare || this.#stallNext.delete(link)) {
+    if (chance < quality.stallShare || took(this.#stallNext, link)) {
       this.stalls += 1;
       this.onTrouble(from, to);
       return { kind: 'stall' };
     }
-    if (chance < quality.stallShare + quality.breakShare || this.#breakNext.delete(link)) {
+    if (chance < quality.stallShare + quality.breakShare || took(this.#breakNext, link)) {
       this.breaks += 1;
       this.onTrouble(from, to);
       return { kind: 'break' };
@@ -119,4 +119,13 @@ export class LossyLinks {
     last.to = to;
     last.atMs = atMs;
   }
+}
+
+/** Whether that link was to be struck; whoever asked for it is told. */
+function took(struck: Map<string, () => void>, link: string): boolean {
+  const onStruck = struck.get(link);
+  if (onStruck === undefined) return false;
+  struck.delete(link);
+  onStruck();
+  return true;
 }

@@ -4,7 +4,7 @@ import type { MemberCall, StoreRequest } from '../../src/ha/embedded/member-beha
 import type { Commit } from '../../src/ha/embedded/mvcc-state.ts';
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
-import { type CallRule, type MemberCondition, SimulatedMember } from './simulated-member.ts';
+import { type CallRule, type MemberCondition, SimulatedMember, type Way } from './simulated-member.ts';
 
 export interface SimulatedEtcdOptions {
   readonly clock: Clock;
@@ -30,6 +30,8 @@ export interface CallFilter {
   readonly member?: string;
   readonly method?: StoreRequest['method'];
   readonly where?: (request: StoreRequest) => boolean;
+  /** Is told when a call has fitted. */
+  readonly onStruck?: () => void;
 }
 
 /** A call that a member holds back. */
@@ -62,7 +64,7 @@ export class SimulatedEtcd {
         clock: options.clock,
         etcd: () => this.#etcd,
         hasQuorum: () => this.hasQuorum,
-        isBlocked: (client, at) => this.#blocked.has(`${client}|${at}`),
+        isBlocked: (client, at, way) => this.#blocked.has(`${client}|${at}|${way}`),
         applyRules: (call, at) => this.#applyRules(call, at),
       });
       this.#members.set(name, member);
@@ -147,13 +149,13 @@ export class SimulatedEtcd {
     for (const name of this.memberNames) this.setCondition(name, 'up');
   }
 
-  /** Nothing passes between this client and this member, or any, until `unblock`; watches on it end after a while. */
-  block(client: string, memberName?: string): void {
+  /** Nothing passes between this client and this member, or any, that way, until `unblock`; watches on it end after a while. */
+  block(client: string, memberName?: string, ways: readonly Way[] = ['calls', 'answers']): void {
     for (const name of memberName === undefined ? this.memberNames : [memberName]) {
-      const link = `${client}|${name}`;
-      this.#blocked.add(link);
+      for (const way of ways) this.#blocked.add(`${client}|${name}|${way}`);
       this.#clock.schedule(6_000, () => {
-        if (this.#blocked.has(link)) this.#etcd.dropWatches(name, PING_LOST, client);
+        if (ways.some((way) => this.#blocked.has(`${client}|${name}|${way}`)))
+          this.#etcd.dropWatches(name, PING_LOST, client);
       });
     }
   }
@@ -161,19 +163,23 @@ export class SimulatedEtcd {
   /** What was on its way over a blocked link does not come any more, and its watches are lost. */
   unblock(client: string): void {
     for (const name of this.memberNames) {
-      if (this.#blocked.delete(`${client}|${name}`)) this.#etcd.dropWatches(name, PING_LOST, client);
+      const calls = this.#blocked.delete(`${client}|${name}|calls`);
+      const answers = this.#blocked.delete(`${client}|${name}|answers`);
+      if (calls || answers) this.#etcd.dropWatches(name, PING_LOST, client);
     }
   }
 
-  /** The next call that fits is applied, but its answer is lost: the caller runs into its deadline. */
-  loseAnswer(filter: CallFilter = {}): void {
+  /** The next call that fits is applied, but its answer is lost: the caller runs into its deadline. `onWrote`: it has written. */
+  loseAnswer(filter: CallFilter = {}, onWrote: () => void = () => {}): void {
     this.#rules.push({
       filter,
       rule: (call, member) => {
-        this.#clock.schedule(
-          member.latencyMs(),
-          this.#inThisEra(() => call.apply()),
-        );
+        const apply = this.#inThisEra(() => {
+          const { revision } = this.state.mvcc;
+          call.apply();
+          if (this.state.mvcc.revision > revision) onWrote();
+        });
+        this.#clock.schedule(member.latencyMs(), apply);
         return 'taken';
       },
     });
@@ -245,10 +251,10 @@ export class SimulatedEtcd {
   }
 
   /** The next call of that client to each member is refused for its token, and its watches with it. */
-  expireToken(client: string): void {
+  expireToken(client: string, onStruck: () => void = () => {}): void {
     for (const member of this.memberNames) {
       this.#rules.push({
-        filter: { client, member },
+        filter: { client, member, onStruck },
         rule: (call, at) => {
           this.#clock.schedule(2 * at.latencyMs(), () =>
             call.fail(new StoreError('not-sent', 'etcdserver: the token is stale')),
@@ -310,6 +316,7 @@ export class SimulatedEtcd {
     const found = this.#rules[index];
     if (found === undefined) return 'usual';
     this.#rules = this.#rules.filter((rule) => rule !== found);
+    found.filter.onStruck?.();
     return found.rule(call, member);
   }
 }

@@ -13,12 +13,15 @@ export type MemberCondition = 'up' | 'down' | 'silent' | 'cut-off';
 /** What a rule does with a call instead of the usual; the member it came to is given for a later `proceed`. */
 export type CallRule = (call: MemberCall, member: SimulatedMember) => 'usual' | 'taken';
 
+/** `calls` go from a client to a member, `answers` and what watches tell from a member to a client. */
+export type Way = 'calls' | 'answers';
+
 /** What one member takes from the cluster that it is in. */
 export interface MemberSurroundings {
   readonly clock: Clock;
   readonly etcd: () => InMemoryEtcd;
   readonly hasQuorum: () => boolean;
-  readonly isBlocked: (client: string, member: string) => boolean;
+  readonly isBlocked: (client: string, member: string, way: Way) => boolean;
   readonly applyRules: CallRule;
 }
 
@@ -110,14 +113,14 @@ export class SimulatedMember implements MemberBehaviour {
     this.#surroundings.clock.schedule(this.latencyMs() + lateMs, () => {
       if (this.#condition === 'down') this.#loseWatches('connect ECONNREFUSED', 0, () => true);
       // A blocked client's watches are lost sooner or later, and with them everything that is on its way.
-      else if (this.#surroundings.isBlocked(client, this.name)) return;
+      else if (this.#surroundings.isBlocked(client, this.name, 'answers')) return;
       else if (this.#stale !== null) this.#waitingMessages.push(deliver);
       else deliver();
     });
   }
 
   #arrive(call: MemberCall, incarnation: number): void {
-    if (this.#surroundings.isBlocked(call.client, this.name)) return;
+    if (this.#surroundings.isBlocked(call.client, this.name, 'calls')) return;
     if (incarnation !== this.#incarnation) return call.fail(connectionDropped());
     if (this.#condition === 'down') return call.fail(new StoreError('not-sent', 'connect ECONNREFUSED'));
     if (this.#stale === null) {
@@ -135,7 +138,7 @@ export class SimulatedMember implements MemberBehaviour {
 
   #answer(call: MemberCall, incarnation: number): void {
     this.#surroundings.clock.schedule(this.latencyMs(), () => {
-      if (this.#surroundings.isBlocked(call.client, this.name)) return;
+      if (this.#surroundings.isBlocked(call.client, this.name, 'answers')) return;
       if (incarnation === this.#incarnation) call.answer();
       else call.fail(connectionDropped());
     });

@@ -218,7 +218,10 @@ export class SimulatedProcess {
           onCreated: () => this.run(() => listener.onCreated()),
           onEvents: (events, at) => {
             const repeats = this.repeatedEvents > 0;
-            if (repeats) this.repeatedEvents -= 1;
+            if (repeats) {
+              this.repeatedEvents -= 1;
+              this.onRepeated('events');
+            }
             this.run(() => listener.onEvents(events, at));
             if (repeats) this.run(() => listener.onEvents(events, at));
           },
@@ -233,6 +236,8 @@ export class SimulatedProcess {
   /** So many of the next frames with slot commands leave a second time, that much later. */
   repeatedCommands = 0;
   repeatedAfterMs = 0;
+  /** Is told when something comes or leaves a second time. */
+  onRepeated: (what: 'events' | 'commands') => void = () => {};
 
   /** A connection over which nothing leaves a process that has been stopped or killed. */
   #guarded(connection: Connection): Connection {
@@ -247,7 +252,10 @@ export class SimulatedProcess {
         this.#emit(() => connection.send(frame));
         if (this.repeatedCommands > 0 && frame.includes('"type":"executeSlotCommands"')) {
           this.repeatedCommands -= 1;
-          this.#world.schedule(this.repeatedAfterMs, () => this.#emit(() => connection.send(frame)));
+          this.#world.schedule(this.repeatedAfterMs, () => {
+            if (this.#state !== 'dead') this.onRepeated('commands');
+            this.#emit(() => connection.send(frame));
+          });
         }
       },
       close: (detail) => this.#emit(() => connection.close(detail)),

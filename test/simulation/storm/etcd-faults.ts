@@ -2,11 +2,14 @@ import type { KeyValue } from '../../../src/ha/coordination-store.ts';
 import { ClusterKeys } from '../../../src/ha/keys.ts';
 import { CLUSTER } from '../simulated-cluster.ts';
 import type { CallFilter } from '../simulated-etcd.ts';
-import type { MemberCondition } from '../simulated-member.ts';
-import { type Fault, lengthMs, pointedAt, type Strike, struck } from './fault-kind.ts';
+import type { MemberCondition, Way } from '../simulated-member.ts';
+import { counting, type Fault, lengthMs, pointedAt, type Strike, struck } from './fault-kind.ts';
 import type { StormWorld } from './storm-world.ts';
 
 const KEYS = new ClusterKeys(CLUSTER);
+
+/** etcd's own timeout of a request that its leader has not answered. */
+const HUNG_MS = 5_000;
 
 function candidates({ cluster }: StormWorld): KeyValue[] {
   const { keyValues } = cluster.etcd.state.range({ type: 'range', key: KEYS.election, prefix: true });
@@ -36,15 +39,30 @@ const quorum: Fault = (world, strike) => {
   const condition = pointedAt(conditions, strike.action.variant) ?? 'down';
   const names = etcd.memberNames.slice(strike.action.target < 0.5 ? 0 : 1);
   for (const name of names) etcd.setCondition(name, condition);
-  world.during(lengthMs(strike, 100, 1.5 * world.ttlMs), () => {
+  const end = (): void => {
     for (const name of names) etcd.setCondition(name, 'up');
-  });
+  };
+  world.during(lengthMs(strike, 100, 1.5 * world.ttlMs), end, 'no quorum');
   return 'etcd without quorum';
 };
 
-const changeLeader: Fault = (world) => {
-  world.cluster.etcd.changeLeader();
-  return 'etcd leader change with lease extension';
+/** At best nobody notices; as a rule nothing is written for a while, and a follower may hold what it was sent for seconds. */
+const changeLeader: Fault = (world, strike) => {
+  const { etcd } = world.cluster;
+  etcd.changeLeader();
+  const { variant, target } = strike.action;
+  const electing = etcd.memberNames.filter((name) => etcd.member(name).condition === 'up');
+  if (variant < 0.3 || electing.length === 0) return 'etcd leader change with lease extension';
+  const follower = pointedAt(electing, target) ?? undefined;
+  if (variant > 0.65 && follower !== undefined) {
+    const onStruck = counting(world, 'transaction that hung at a follower');
+    etcd.delayCall(HUNG_MS, { member: follower, method: 'transact', onStruck });
+  }
+  for (const name of electing) etcd.setCondition(name, 'silent');
+  world.during(lengthMs(strike, 200, 2_000), () => {
+    for (const name of electing) etcd.setCondition(name, 'up');
+  });
+  return 'etcd leader change without writes for a while';
 };
 
 /** The call that is about to be made at the spot if one is, else the next one of somebody. */
@@ -58,33 +76,41 @@ function call(world: StormWorld, strike: Strike): CallFilter {
 
 const holdBack: Fault = (world, strike) => {
   // The first copies of a call, so that the one that is sent again does not hide it.
+  const onStruck = counting(world, 'transaction held back, committed later');
   const filter: CallFilter = { ...call(world, strike), method: 'transact' };
   const held = [1, 2]
     .slice(0, strike.action.target < 0.5 ? 1 : 2)
     .map(() => world.cluster.etcd.holdBack(filter));
   world.during(lengthMs(strike, 100, 6_000), () => {
-    for (const each of held) each.commit();
+    for (const each of held) {
+      if (each.arrived) onStruck();
+      each.commit();
+    }
   });
-  return 'transaction held back, committed later';
+  return { laid: 'transaction held back' };
 };
 
 const loseAnswer: Fault = (world, strike) => {
   const filter = call(world, strike);
   const copies = 1 + Math.floor(4 * strike.action.duration);
-  for (let copy = 0; copy < copies; copy++) world.cluster.etcd.loseAnswer(filter);
-  return filter.method === 'transact' ? 'transaction committed and timed out' : 'lost answer of etcd';
+  const onWrote = counting(world, 'transaction committed and timed out');
+  const onStruck = counting(world, 'lost answer of etcd');
+  for (let copy = 0; copy < copies; copy++) world.cluster.etcd.loseAnswer({ ...filter, onStruck }, onWrote);
+  return { laid: 'lost answer of etcd' };
 };
 
 const loseCall: Fault = (world, strike) => {
   const filter = call(world, strike);
   const copies = 1 + Math.floor(4 * strike.action.duration);
-  for (let copy = 0; copy < copies; copy++) world.cluster.etcd.loseCall(filter);
-  return 'lost call to etcd';
+  const onStruck = counting(world, 'lost call to etcd');
+  for (let copy = 0; copy < copies; copy++) world.cluster.etcd.loseCall({ ...filter, onStruck });
+  return { laid: 'lost call to etcd' };
 };
 
 const lateCall: Fault = (world, strike) => {
-  world.cluster.etcd.delayCall(lengthMs(strike, 20, 3_000), call(world, strike));
-  return 'late call to etcd';
+  const onStruck = counting(world, 'late call to etcd');
+  world.cluster.etcd.delayCall(lengthMs(strike, 20, 3_000), { ...call(world, strike), onStruck });
+  return { laid: 'late call to etcd' };
 };
 
 const blockEtcd: Fault = (world, strike) => {
@@ -94,7 +120,9 @@ const blockEtcd: Fault = (world, strike) => {
   const client = place.running.process.name;
   const { variant } = strike.action;
   const name = variant < 0.3 ? (pointedAt(etcd.memberNames, variant / 0.3) ?? undefined) : undefined;
-  etcd.block(client, name);
+  const isOneWay = name === undefined && strike.action.target < 0.5 && variant <= 0.8;
+  const ways: readonly Way[] = isOneWay ? [variant < 0.55 ? 'calls' : 'answers'] : ['calls', 'answers'];
+  etcd.block(client, name, ways);
   let over = false;
   if (variant > 0.8) {
     const flap = (blocks: boolean): void => {
@@ -105,10 +133,12 @@ const blockEtcd: Fault = (world, strike) => {
     };
     clock.schedule(100, () => flap(false));
   }
-  world.during(lengthMs(strike, 50, 1.5 * world.ttlMs), () => {
+  const end = (): void => {
     over = true;
     etcd.unblock(client);
-  });
+  };
+  world.during(lengthMs(strike, 50, 1.5 * world.ttlMs), end, 'partition');
+  if (isOneWay) return `partition RM-etcd, ${ways.join()} lost`;
   return variant > 0.8
     ? 'partition RM-etcd, flapping'
     : name === undefined
@@ -174,16 +204,17 @@ const lateWatches: Fault = (world, strike) => {
 
 const repeatWatches: Fault = (world, strike) => {
   for (const { running } of world.resourceManagers)
-    running.process.repeatedEvents += 1 + Math.floor(5 * strike.action.duration);
-  return 'watch repeated';
+    world.repeat(running.process, 'events', 1 + Math.floor(5 * strike.action.duration));
+  return { laid: 'watch repeated' };
 };
 
 const expireTokens: Fault = (world, strike) => {
   const all = strike.action.variant < 0.5;
   const one = struck(world.resourceManagers, strike);
   const places = all || one === null ? world.resourceManagers : [one];
-  for (const { running } of places) world.cluster.etcd.expireToken(running.process.name);
-  return 'auth token expired';
+  const onStruck = counting(world, 'auth token expired');
+  for (const { running } of places) world.cluster.etcd.expireToken(running.process.name, onStruck);
+  return { laid: 'auth token expired' };
 };
 
 const noSpace: Fault = (world, strike) => {
@@ -198,7 +229,7 @@ const noSpace: Fault = (world, strike) => {
 export const ETCD_FAULTS: Readonly<Record<string, Fault>> = {
   'etcd-down': member('down', 'etcd member down'),
   'etcd-silent': member('silent', 'etcd member silent'),
-  'etcd-stale': member('cut-off', 'stale etcd member that answers'),
+  'etcd-stale': member('cut-off', 'etcd member cut off from the quorum'),
   'etcd-quorum': quorum,
   'etcd-leader': changeLeader,
   'hold-back': holdBack,

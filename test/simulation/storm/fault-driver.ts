@@ -64,6 +64,7 @@ export class FaultDriver {
 
   constructor(world: StormWorld) {
     this.#world = world;
+    world.onStruck = (what) => this.#count(what);
   }
 
   start(schedule: readonly FaultAction[]): void {
@@ -98,6 +99,10 @@ export class FaultDriver {
       this.#world.cluster.clock.schedule(0, () => this.see(at));
   };
 
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
   #takes(spot: TroubleSpot, action: FaultAction): boolean {
     const waiting = this.#waiting.get(spot) ?? [];
     const rest = waiting.filter((other) => other !== action);
@@ -114,12 +119,13 @@ export class FaultDriver {
     const what = fault(world, strike);
     if (what === null) return;
     world.disturbedMs = world.nowMs;
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+    const told = typeof what === 'string' ? what : `${what.laid}, laid`;
+    if (typeof what === 'string') this.#count(what);
     const where =
       strike.at === null
         ? 'by the clock'
         : `at a ${strike.at.spot} of ${strike.at.by ?? strike.at.peer ?? 'etcd'}`;
-    this.struck.push({ number, atMs: world.nowMs, what, where });
-    world.cluster.trace.add('FAULT', `${number} ${what}, ${where}`);
+    this.struck.push({ number, atMs: world.nowMs, what: told, where });
+    world.cluster.trace.add('FAULT', `${number} ${told}, ${where}`);
   }
 }

@@ -17,12 +17,25 @@ export interface Strike {
   readonly at: Sighting | null;
 }
 
-/** Does its harm and returns what it was, in the words of the table in README; null when there was nothing to strike. */
-export type Fault = (world: StormWorld, strike: Strike) => string | null;
+/** What lies in wait for a call, a frame or an event, and is counted when one comes. */
+export interface Laid {
+  readonly laid: string;
+}
+
+/**
+ * Does its harm and returns what it was, in the words of the table in README; null when there was nothing to strike. What
+ * lies in wait tells the world of each that it strikes.
+ */
+export type Fault = (world: StormWorld, strike: Strike) => string | Laid | null;
 
 /** `most` of the milliseconds at the longest, squared so that short ones are frequent. */
 export function lengthMs({ action }: Strike, leastMs: number, mostMs: number): number {
   return leastMs + (mostMs - leastMs) * action.duration * action.duration;
+}
+
+/** Counts one each time it is called. */
+export function counting(world: StormWorld, what: string): () => void {
+  return () => world.onStruck(what);
 }
 
 /** The one of them that the action's fraction points at. */

@@ -1,4 +1,4 @@
-import { type Fault, lengthMs, pointedAt, type Strike } from './fault-kind.ts';
+import { counting, type Fault, lengthMs, pointedAt, type Strike } from './fault-kind.ts';
 import type { Place, StormWorld } from './storm-world.ts';
 
 type Some = (world: StormWorld) => Place<unknown>[];
@@ -56,10 +56,11 @@ function cut(
     };
     world.cluster.clock.schedule(100, () => flap('mend'));
   }
-  world.during(ms, () => {
+  const end = (): void => {
     over = true;
     each('mend');
-  });
+  };
+  world.during(ms, end, 'partition');
   return way;
 }
 
@@ -68,13 +69,14 @@ function partition(what: string, some: Some, others: Some, betweenWorkers = fals
     const two = pair(world, strike, some, others);
     if (two === null) return null;
     const [{ name: from, running: near }, { name: to, running: far }] = two;
-    if (betweenWorkers) world.strikeLink(from, to);
+    const ms = lengthMs(strike, 50, 9_000);
+    if (betweenWorkers) world.strikeLink(ms, from, to);
     const links = [
       strike.action.target < 0.5
         ? ([near.address, far.address] as const)
         : ([far.address, near.address] as const),
     ];
-    return `partition ${what}, ${cut(world, strike, links, lengthMs(strike, 50, 9_000))}`;
+    return `partition ${what}, ${cut(world, strike, links, ms)}`;
   };
 }
 
@@ -98,7 +100,8 @@ const blackHole: Fault = (world, strike) => {
   if (place === null) return null;
   const { links, etcd } = world.cluster;
   const { name, running } = place;
-  world.strikeWorkers(name);
+  const ms = lengthMs(strike, 50, 9_000);
+  world.strikeWorkers(ms, name);
   const others = world.everybody.filter((other) => other.name !== name).map((other) => other.running.address);
   const each = (action: 'cut' | 'mend'): void => {
     for (const other of others) {
@@ -108,7 +111,7 @@ const blackHole: Fault = (world, strike) => {
   };
   each('cut');
   etcd.block(running.process.name);
-  world.during(lengthMs(strike, 50, 9_000), () => {
+  world.during(ms, () => {
     each('mend');
     etcd.unblock(running.process.name);
   });
@@ -125,11 +128,12 @@ const delay: Fault = (world, strike) => {
   );
   if (two === null) return null;
   const [one, other] = two;
-  world.strikeLink(one.name, other.name);
+  const ms = lengthMs(strike, 100, 4_000);
+  world.strikeLink(ms, one.name, other.name);
   const { links } = world.cluster;
   const [from, to] = [one.running.address, other.running.address];
   links.slow(from, to, 20 + 600 * strike.action.variant);
-  world.during(lengthMs(strike, 100, 4_000), () => links.slow(from, to, 0));
+  world.during(ms, () => links.slow(from, to, 0));
   return 'delay';
 };
 
@@ -141,9 +145,9 @@ const lose: Fault = (world, strike) => {
     (w) => w.everybody,
   );
   if (two === null) return null;
-  world.strikeLink(two[0].name, two[1].name);
-  world.cluster.links.stallNext(two[0].running.address, two[1].running.address);
-  return 'loss';
+  const [from, to] = [two[0].running.address, two[1].running.address];
+  world.cluster.links.stallNext(from, to, counting(world, 'loss'));
+  return { laid: 'loss' };
 };
 
 const breakConnection: Fault = (world, strike) => {
@@ -154,9 +158,9 @@ const breakConnection: Fault = (world, strike) => {
     (w) => w.everybody,
   );
   if (two === null) return null;
-  world.strikeLink(two[0].name, two[1].name);
-  world.cluster.links.breakNext(two[0].running.address, two[1].running.address);
-  return 'broken connection';
+  const [from, to] = [two[0].running.address, two[1].running.address];
+  world.cluster.links.breakNext(from, to, counting(world, 'broken connection'));
+  return { laid: 'broken connection' };
 };
 
 /** Its connections to other resource managers break and nobody seems to listen there, but it lives. */
@@ -182,9 +186,9 @@ const repeatCommands: Fault = (world, strike) => {
     pointedAt(world.resourceManagers, strike.action.target);
   if (place === null) return null;
   const { process } = place.running;
-  process.repeatedCommands += 1 + Math.floor(4 * strike.action.variant);
   process.repeatedAfterMs = lengthMs(strike, 0, 2_000);
-  return 'commands sent twice';
+  world.repeat(process, 'commands', 1 + Math.floor(4 * strike.action.variant));
+  return { laid: 'commands sent twice' };
 };
 
 /** Faults of the network that leave workers' work alone. */

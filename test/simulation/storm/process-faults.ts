@@ -62,14 +62,15 @@ const crashTaskExecutor: Fault = (world, strike) => {
   if (place === null || !place.running.process.alive) return null;
   const { name } = place;
   const { variant, target } = strike.action;
-  world.strikeWorkers(name);
+  const ms = lengthMs(strike, 5, DOWN_MS);
+  world.strikeWorkers(ms, name);
   world.cluster.crash(place.running);
   const way = variant < 0.45 ? 'same id' : variant < 0.7 ? 'state lost' : 'new id';
   if (way === 'state lost') world.loseState(name);
   const resourceId = way === 'new id' ? world.newName('te') : undefined;
   const slots = way === 'same id' && target < 0.2 ? 1 : undefined;
   const elsewhere = variant < 0.2 ? `${name}:2` : undefined;
-  world.during(lengthMs(strike, 5, DOWN_MS), () => {
+  world.during(ms, () => {
     // Another process of its id may have put it out for good.
     if (!world.cluster.taskExecutors.has(name)) return;
     if (resourceId !== undefined) world.loseState(name);
@@ -84,7 +85,7 @@ const secondTaskExecutor: Fault = (world, strike) => {
   const name = `${place.name}.b`;
   if (world.cluster.taskExecutors.get(name)?.process.alive === true) return null;
   const resourceId = world.resourceIdAt(place.name);
-  world.strikeWorkers(name, place.name);
+  world.strikeWorkers(Infinity, name, place.name);
   world.struck.doubled.add(resourceId);
   world.nameTaskExecutor(name, resourceId);
   world.startTaskExecutor(name);
@@ -95,10 +96,11 @@ const crashJobMaster: Fault = (world, strike) => {
   const place = struck(world.jobMasters, strike);
   if (place === null || !place.running.process.alive) return null;
   const { name } = place;
-  world.strikeWorkers(name);
+  const ms = lengthMs(strike, 5, DOWN_MS);
+  world.strikeWorkers(ms, name);
   world.cluster.crash(place.running);
   const another = strike.action.variant > 0.7 && strike.action.variant < 0.9;
-  world.during(lengthMs(strike, 5, DOWN_MS), () => {
+  world.during(ms, () => {
     const place = world.cluster.jobMasters.get(name);
     // A second process may have been started in its place, or its job be over.
     if (place === undefined || place.process.alive) return;
@@ -115,7 +117,7 @@ const secondJobMaster: Fault = (world, strike) => {
   const other = world.cluster.jobMasters.get(name);
   if (other?.process.alive === true && other.endpoint.job?.signal.aborted !== true) return null;
   if (other?.process.alive === true) world.cluster.crash(other);
-  world.strikeWorkers(name, place.name);
+  world.strikeWorkers(Infinity, name, place.name);
   world.startJobMaster(name);
   return 'two JMs of one job';
 };
@@ -124,9 +126,9 @@ const secondJobMaster: Fault = (world, strike) => {
 function stop(world: StormWorld, place: Place<unknown> | null, ms: number, how: 'stop' | 'suspend'): boolean {
   if (place === null || !place.running.process.running) return false;
   const { process } = place.running;
-  world.strikeWorkers(place.name);
+  world.strikeWorkers(ms, place.name);
   process[how]();
-  world.during(ms, () => process.resume());
+  world.during(ms, () => process.resume(), how === 'stop' ? 'pause' : 'machine suspend');
   return true;
 }
 
@@ -154,7 +156,8 @@ const slow: Fault = (world, strike) => {
   const place = struck(world.everybody, strike);
   if (place === null || !place.running.process.running) return null;
   const { process } = place.running;
-  world.strikeWorkers(place.name);
+  const ms = lengthMs(strike, 500, 5_000);
+  world.strikeWorkers(ms, place.name);
   let over = false;
   const hiccup = (): void => {
     if (over || !process.running) return;
@@ -165,7 +168,7 @@ const slow: Fault = (world, strike) => {
     });
   };
   hiccup();
-  world.during(lengthMs(strike, 500, 5_000), () => {
+  world.during(ms, () => {
     over = true;
     process.resume();
   });
@@ -175,7 +178,8 @@ const slow: Fault = (world, strike) => {
 const wallJump: Fault = (world, strike) => {
   const place = struck(world.everybody, strike);
   if (place === null) return null;
-  world.strikeWorkers(place.name);
+  // A leap forward is taken for a sleep, which costs leases.
+  world.strikeWorkers(0, place.name);
   place.running.process.jumpWall((strike.action.duration - 0.6) * 60_000);
   return 'wall clock jump';
 };

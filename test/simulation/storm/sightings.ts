@@ -209,7 +209,7 @@ export class Sightings implements ProcessObserver {
     this.interleavings.saw('confirms');
     this.#committed.add(value);
     if (this.#unknown.has(value))
-      this.interleavings.saw('confirms that committed after their caller gave up');
+      this.interleavings.saw('confirms that committed after a copy of them had timed out');
     const { generation } = record;
     this.confirms.push({ generation, epoch: BigInt(record.epoch), atMs: this.#nowMs() });
     later({ spot: 'confirmed', by: null, peer: placeOf(record.address) });
@@ -266,6 +266,7 @@ export class Sightings implements ProcessObserver {
       this.#granted(by, fields);
       this.onSpot({ spot: 'grant', by, peer: null });
     }
+    if (event === 'end') this.#grantedAt.delete(String(fields['allocationId']));
     if (event === 'claim') this.interleavings.saw('claims');
     if (event === 'restore') this.interleavings.saw('leases restored after a restart');
     if (event === 'end' && fields['reason'] === 'lapsed') this.interleavings.saw('leases lapsed');

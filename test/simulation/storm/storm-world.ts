@@ -5,9 +5,11 @@ import { ClusterKeys } from '../../../src/ha/keys.ts';
 import type { JobMaster } from '../../../src/jobmaster/job-master.ts';
 import type { ResourceManager } from '../../../src/resourcemanager/resource-manager.ts';
 import type { TaskExecutor } from '../../../src/taskexecutor/task-executor.ts';
+import type { SimulatedProcess } from '../simulated-process.ts';
 import type { SeededRandomness } from '../../support/testing-randomness.ts';
 import { JobCustomer } from '../job-customer.ts';
 import { CLUSTER, type Running, type SimulatedCluster } from '../simulated-cluster.ts';
+import { Blame } from './blame.ts';
 import { type Deprived, Overlaps } from './overlaps.ts';
 import { StormOperator } from './storm-operator.ts';
 
@@ -27,9 +29,9 @@ export interface Place<Endpoint> {
 
 /** Whom a fault has struck, so that it is known who may have lost something. */
 export interface Struck {
-  readonly workers: Set<string>;
+  readonly workers: Blame;
   /** Links between workers, as `from>to`. */
-  readonly links: Set<string>;
+  readonly links: Blame;
   /** Names of task executors of which two processes ran at once, or a new one gave slots while nobody remembered the one before. */
   readonly doubled: Set<string>;
 }
@@ -47,7 +49,11 @@ export class StormWorld {
   readonly cluster: SimulatedCluster;
   readonly randomness: SeededRandomness;
   readonly timing: Timing;
-  readonly struck: Struck = { workers: new Set(), links: new Set(), doubled: new Set() };
+  readonly struck: Struck = {
+    workers: new Blame(() => this.nowMs),
+    links: new Blame(() => this.nowMs),
+    doubled: new Set(),
+  };
   readonly customers = new Map<string, JobCustomer>();
   /** Task executors that will never come back. */
   readonly retired = new Set<ResourceId>();
@@ -59,6 +65,8 @@ export class StormWorld {
   /** Is told which task executor has lost what it knew, and that one starts. */
   onForgotten: (resourceId: string) => void = () => {};
   onExecutorsChanged: () => void = () => {};
+  /** Is told each time that something which lay in wait has struck, and when a fault has lasted long. */
+  onStruck: (what: string) => void = () => {};
   /** Whether faults are over for good. */
   healed = false;
   readonly #population: Population;
@@ -174,15 +182,29 @@ export class StormWorld {
     customer.start();
   }
 
-  /** Makes whole again after so long, or when all faults end. */
-  during(lengthMs: number, end: () => void): void {
+  /** Makes whole again after so long, or when all faults end; what is `lasting` is counted by how long it was. */
+  during(lengthMs: number, end: () => void, lasting: string | null = null): void {
+    const beganMs = this.nowMs;
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
       this.disturbedMs = this.nowMs;
+      if (lasting !== null) this.#lasted(lasting, this.nowMs - beganMs);
       end();
     };
     this.#ends.add(once);
     this.cluster.clock.schedule(lengthMs, once);
+  }
+
+  #lasted(what: string, ms: number): void {
+    if (ms > this.ttlMs) this.onStruck(`${what} of more than a TTL`);
+    if (ms > this.timing.slotLeaseMs) this.onStruck(`${what} of more than a slot lease`);
+  }
+
+  /** The next so many deliveries of watches come twice, or frames with commands leave twice. */
+  repeat(process: SimulatedProcess, what: 'events' | 'commands', times: number): void {
+    if (what === 'events') process.repeatedEvents += times;
+    else process.repeatedCommands += times;
+    process.onRepeated = (it) => this.onStruck(it === 'events' ? 'watch repeated' : 'commands sent twice');
   }
 
   /** The disk of the task executor there is lost. */
@@ -218,7 +240,7 @@ export class StormWorld {
     const { taskExecutors, jobMasters } = this.cluster;
     const running = taskExecutors.get(name) ?? jobMasters.get(name);
     if (running?.process.alive !== true) return;
-    this.struck.workers.add(name);
+    this.strikeWorkers(0, name);
     this.cluster.crash(running);
     if (jobMasters.has(name)) return this.startJobMaster(name);
     this.loseState(name);
@@ -239,7 +261,7 @@ export class StormWorld {
       if (other.split('/')[0] !== jobId) continue;
       if (running.process.alive) this.cluster.crash(running);
       this.cluster.jobMasters.delete(other);
-      this.struck.workers.add(other);
+      this.strikeWorkers(0, other);
       this.customers.get(other)?.rest();
     }
   }
@@ -249,13 +271,18 @@ export class StormWorld {
     return this.#ends.size;
   }
 
-  /** As `during`, but under another name and for what need not end before the faults do. */
-  strikeWorkers(...names: string[]): void {
-    for (const name of names) this.struck.workers.add(name);
+  /** A fault that lasts so long may cost these workers their leases, for as long as one lasts beyond it. */
+  strikeWorkers(lengthMs: number, ...names: string[]): void {
+    for (const name of names) this.struck.workers.strike(name, this.#blameUntil(lengthMs));
   }
 
-  strikeLink(from: string, to: string): void {
-    this.struck.links.add(`${from}>${to}`).add(`${to}>${from}`);
+  strikeLink(lengthMs: number, from: string, to: string): void {
+    for (const link of [`${from}>${to}`, `${to}>${from}`])
+      this.struck.links.strike(link, this.#blameUntil(lengthMs));
+  }
+
+  #blameUntil(lengthMs: number): number {
+    return this.nowMs + lengthMs + STRUCK_LEASES * this.timing.slotLeaseMs;
   }
 
   /** Leadership is taken away from outside now, or within so long. */
@@ -276,10 +303,8 @@ export class StormWorld {
     cluster.etcd.forgetRules();
     this.disturbedMs = this.nowMs;
     // What was struck before may cost a lease for as long as one lasts, and nothing afterwards.
-    cluster.clock.schedule(STRUCK_LEASES * this.timing.slotLeaseMs, () => {
-      this.struck.workers.clear();
-      this.struck.links.clear();
-    });
+    this.struck.workers.endBy(this.#blameUntil(0));
+    this.struck.links.endBy(this.#blameUntil(0));
     for (const { name, running } of this.resourceManagers)
       if (!running.process.alive) this.startResourceManager(name);
     for (const { name, running } of this.taskExecutors)

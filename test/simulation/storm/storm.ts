@@ -9,7 +9,7 @@ import { Ending } from './ending.ts';
 import { drawSchedule, type FaultAction } from './fault-action.ts';
 import { ALL_KINDS, CALM_KINDS, FaultDriver, type StruckFault, TURNOVER_KINDS } from './fault-driver.ts';
 import { Invariants } from './invariants.ts';
-import { Sightings } from './sightings.ts';
+import { placeOf, Sightings } from './sightings.ts';
 import { CLOCK_RATES, type Population, StormWorld } from './storm-world.ts';
 
 /** Times in the proportions of the defaults, but for the workers' shorter ones, so that much happens in a short time. */
@@ -118,7 +118,7 @@ class Storm {
     const population = drawPopulation(chance);
     const timing = drawTiming(chance);
     const isLong = seed > LAST_SHORT_SEED;
-    this.#troubleMs = isLong ? chance.between(12_000, 24_000) : chance.between(2_300, 5_200);
+    this.#troubleMs = drawTrouble(chance, isLong);
     const cluster = this.#cluster(timing, population, chance, clockRate);
     this.world = new StormWorld(cluster, new SeededRandomness(seed ^ 0x2c1b3c6d, 'customers'), population);
     this.driver = new FaultDriver(this.world);
@@ -182,8 +182,7 @@ class Storm {
       if (event === 'wrong-cluster' || event === 'other-cluster-ignored') this.world.operator.met(who);
       if (event === 'receiver-ahead') this.world.operator.ahead(who, String(fields['own']));
     };
-    cluster.links.onTrouble = (from, to) =>
-      this.world.strikeLink(from.replace(':1', ''), to.replace(':1', ''));
+    cluster.links.onTrouble = (from, to) => this.world.strikeLink(0, placeOf(from), placeOf(to));
     this.world.onForgotten = (resourceId) => this.#invariants.forget(resourceId);
     this.world.onExecutorsChanged = () => this.#invariants.touch();
     this.world.operator.onDeclared = () => sightings.interleavings.saw('generations declared by an operator');
@@ -296,15 +295,23 @@ function writtenBy(event: WatchEvent): string {
   return `${modRevision} has ${key} ${value}`;
 }
 
-/** Three resource managers as a rule, five at most. */
+/** Seconds as a rule; in one of ten short seeds long enough for faults of three TTL. */
+function drawTrouble(chance: SeededRandomness, isLong: boolean): number {
+  if (isLong) return chance.between(12_000, 24_000);
+  return chance.fraction() < 0.1 ? chance.between(12_500, 16_000) : chance.between(2_300, 5_200);
+}
+
+/** Three resource managers as a rule, five at most; in one of fifty runs many workers. */
 function drawPopulation(chance: SeededRandomness): Population {
   const of = chance.fraction();
   const resourceManagers = of < 0.78 ? 3 : of < 0.93 ? 4 : 5;
-  const taskExecutors = Array.from({ length: chance.between(3, 5) }, () => {
+  const isFleet = chance.fraction() < 0.02;
+  const [least, most] = isFleet ? [12, 24] : [3, 5];
+  const taskExecutors = Array.from({ length: chance.between(least, most) }, () => {
     const slots = chance.between(1, 3);
     return chance.fraction() < 0.2 ? -slots : slots;
   });
-  return { resourceManagers, taskExecutors, jobs: chance.between(3, 4) };
+  return { resourceManagers, taskExecutors, jobs: isFleet ? chance.between(8, 14) : chance.between(3, 4) };
 }
 
 /** In one of five runs workers are left alone; in three of five the leader is struck over and over besides. */
