@@ -16,7 +16,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
       { file: CLOCK, from: SERVING, to: 'this.#leaseElapsedMs(now) < LEASE_SHARE * this.#lease.ttlMs);' },
       { file: CLOCK, from: 'export const LEASE_SHARE = 0.9;', to: 'export const LEASE_SHARE = 2;' },
     ],
-    checks: [simulation('cut-from-etcd', 5)],
+    checks: [simulation('cut-for-long', 5)],
   },
   {
     name: 'deadline-from-receipt',
@@ -58,7 +58,7 @@ export const DEADLINE_MUTANTS: readonly Mutant[] = [
       { file: CLOCK, from: LEASE_ELAPSED, to: 'return elapsedMs(this.#lease.sent, now);' },
       { file: CLOCK, from: LEASE_SENT, to: 'const sentMs = this.#lease.sent.monotonicMs;' },
     ],
-    checks: [simulation('cut-from-etcd', 5)],
+    checks: [simulation('checks-unanswered', 5)],
   },
   {
     name: 'lease-deadline-without-keepalive',

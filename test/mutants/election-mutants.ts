@@ -195,7 +195,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
         to: '        this.endedTerm = this.#term;\n        this.#term = null;\n',
       },
     ],
-    checks: [simulation('lost-resignation', 5)],
+    checks: [simulation('departure-held-back', 5)],
   },
   {
     name: 'old-confirm-erases-newer-record',

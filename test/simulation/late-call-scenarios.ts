@@ -5,6 +5,11 @@ import type { FailoverScenario, FailoverScene, Findings } from './failover-scena
 import type { Running } from './simulated-cluster.ts';
 import { askToGo, demand } from './scene-steps.ts';
 
+/** Longer than a call of a departure waits for its answer, and shorter than a TTL. */
+const HELD_MS = 2_500;
+/** So many are sent in that time at most. */
+const COPIES_HELD = 6;
+const CALLS_OF_A_MINUTE = 1_000;
 const ELECTION = '/quartermaster/simulated/election/';
 
 function removesCandidates({ success }: Transaction): boolean {
@@ -40,6 +45,65 @@ async function lostResignation(scene: FailoverScene, chance: () => number): Prom
   demand(confirmMs < 500, `G8: a resignation that was lost took ${confirmMs} ms`);
   await scene.stays(5_000);
   return { confirmMs };
+}
+
+/** Copies of a resignation are held back for longer than a call may take, while nobody deposes: it leads no more all the same. */
+async function departureHeldBack(scene: FailoverScene): Promise<Findings> {
+  const { etcd } = scene.cluster;
+  const leader = scene.leader();
+  const epoch = scene.epoch();
+  const standbys = scene.standbys();
+  const held = Array.from({ length: COPIES_HELD }, () => etcd.holdBack(departs(leader)));
+  askToGo(leader);
+  await scene.until('the resignation is under way', () => held.some(({ arrived }) => arrived), 2_000);
+  for (const { process } of standbys) etcd.block(process.name);
+  const endMs = scene.nowMs + HELD_MS;
+  const look = (): boolean => {
+    const serves = leader.endpoint.state === 'serving' && leader.endpoint.view.status().epoch === epoch;
+    demand(!serves, `G5: ${leader.process.name} serves epoch ${epoch} on, which it has resigned from`);
+    return scene.nowMs >= endMs;
+  };
+  scene.cluster.clock.schedule(HELD_MS, () => {});
+  await scene.until(`${HELD_MS} ms to pass`, look, HELD_MS + 1);
+  for (const { process } of standbys) etcd.unblock(process.name);
+  for (const each of held) each.commit();
+  await scene.successor(leader, 5_000);
+  await scene.stays(5_000);
+  return {};
+}
+
+/** Nothing of it is answered but its keepalives, and its key is deleted: its successor serves, and it must know by its checks alone. */
+async function checksUnanswered(scene: FailoverScene): Promise<Findings> {
+  const { etcd } = scene.cluster;
+  const leader = scene.leader();
+  const standbys = scene.standbys();
+  const client = leader.process.name;
+  for (const method of ['transact', 'range'] as const)
+    for (let call = 0; call < CALLS_OF_A_MINUTE; call++) etcd.loseCall({ client, method });
+  etcd.delayWatches(60_000, client);
+  await scene.run(100);
+  const { keyValues } = etcd.state.range({ type: 'range', key: ELECTION, prefix: true });
+  const head = keyValues.find(({ createRevision }) => createRevision === scene.epoch());
+  etcd.deleteKey(head?.key ?? '');
+  const isServed = (): boolean => standbys.some(({ endpoint }) => endpoint.state === 'serving');
+  await scene.until('G8: a successor', isServed, 1_000);
+  await scene.run(scene.cluster.timing.servingDeadlineMs);
+  demand(leader.endpoint.state !== 'serving', `G6: ${client} serves although no check is answered`);
+  await scene.stays(5_000);
+  return {};
+}
+
+/** Cut off for three TTL, and nobody knows but by its silence: its lease ends, and nobody serves beside its successor. */
+async function cutForLong(scene: FailoverScene): Promise<Findings> {
+  const { etcd, timing } = scene.cluster;
+  const leader = scene.leader();
+  etcd.block(leader.process.name);
+  await scene.run(3_000 * timing.leaseTtlSeconds);
+  demand(scene.cluster.leader() !== null, 'G8: nobody leads');
+  demand(leader.endpoint.state !== 'serving', `G6: ${leader.process.name} serves on`);
+  etcd.unblock(leader.process.name);
+  await scene.stays(5_000);
+  return {};
 }
 
 /** The head has answered its challenge by the time at which its deposition arrives: it stays. */
@@ -135,6 +199,9 @@ async function jobMachineSleeps(scene: FailoverScene): Promise<Findings> {
 /** What is late, lost or slept through, each in the one place in which it hurts most. */
 export const LATE_CALL_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'lost-resignation': { overlapMs: 0, play: lostResignation },
+  'departure-held-back': { overlapMs: 0, play: departureHeldBack },
+  'checks-unanswered': { overlapMs: 400, play: checksUnanswered },
+  'cut-for-long': { overlapMs: 0, play: cutForLong },
   'late-deposition': { overlapMs: 0, play: lateDeposition },
   'missed-events': { overlapMs: 0, play: missedEvents },
   'job-clock-set-back': { overlapMs: 0, play: jobClockSetBack },
