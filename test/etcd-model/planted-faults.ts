@@ -3,6 +3,7 @@ import { fromExplicitCopy, type Patch } from '../exhaustive/explicit-copy.ts';
 
 const MVCC = 'ha/embedded/mvcc-state.js';
 const STATE = 'ha/embedded/store-state.js';
+const WATCH = 'ha/embedded/in-memory-watch.js';
 
 function patch(file: string, from: string, to: string): Patch {
   return { file, from, to };
@@ -44,6 +45,11 @@ export const PLANTED_FAULTS: Readonly<Record<string, Patch>> = {
     MVCC,
     'operation.lease ?? 0n, events)',
     'operation.lease ?? this.#values.get(operation.key)?.lease ?? 0n, events)',
+  ),
+  'a watch tells the latest commits first': patch(
+    WATCH,
+    'commits.flatMap((commit) => commit.events)',
+    'commits.toReversed().flatMap((commit) => commit.events)',
   ),
   'a watch from a compacted revision stands': patch(
     MVCC,

@@ -151,7 +151,8 @@ export class StoreWitness implements StoreRevisions {
     await this.#caughtUp(open);
     open.watch.cancel();
     const { created, events, ends } = open.listener;
-    return { created, events: this.#inOrder(events), ends: ends.map(({ kind }) => kind) };
+    const isAscending = ascends(events);
+    return { created, isAscending, events: this.#inOrder(events), ends: ends.map(({ kind }) => kind) };
   }
 
   /** Writes something that the watch must tell, and waits for it: what came before it has been told then. */
@@ -227,7 +228,7 @@ export class StoreWitness implements StoreRevisions {
   /** The events, those of an expiry window in an order that does not depend on chance. */
   #inOrder(events: readonly WatchEvent[]): unknown[] {
     const said = events.map((event) => {
-      const revision = event.type === 'put' ? event.keyValue.modRevision : event.modRevision;
+      const revision = revisionOf(event);
       const window = this.windows.find(({ first, last }) => first <= revision && revision <= last);
       return window === undefined
         ? { revision, event }
@@ -242,6 +243,16 @@ export class StoreWitness implements StoreRevisions {
       })
       .map(({ event }) => event);
   }
+}
+
+function revisionOf(event: WatchEvent): bigint {
+  return event.type === 'put' ? event.keyValue.modRevision : event.modRevision;
+}
+
+/** Whether no event of a watch was told after one of a later revision. */
+function ascends(events: readonly WatchEvent[]): boolean {
+  const revisions = events.map(revisionOf);
+  return revisions.every((revision, index) => revision >= (revisions[index - 1] ?? 0n));
 }
 
 /** By its shape: a patched copy of the model has an error class of its own. */

@@ -92,13 +92,12 @@ function table(verdicts: readonly Verdict[]): void {
   }
 }
 
-/** Whether a test alone has found what a simulation or a comparison among its checks should have. */
+/** Whether a test alone has found what a simulation, a comparison or an exploration should have. */
 function isWeak({ mutant, by }: Verdict): boolean {
-  const found = mutant.checks.find((check) => nameOf(check) === by);
-  return found?.kind === 'test' && mutant.why === undefined;
+  return mutant.checks.find((check) => nameOf(check) === by)?.kind === 'test';
 }
 
-/** All mutants, or those whose names hold `ONLY`; exit code 1 when one of them survives, or is found by a test alone without a reason. */
+/** All mutants, or those whose names hold `ONLY`; exit code 1 when one of them survives, or is found by a test alone. */
 async function main(): Promise<number> {
   const only = process.env['ONLY'] ?? '';
   const timeoutMs = 1_000 * Number(process.env['CHECK_SECONDS'] ?? CHECK_SECONDS);

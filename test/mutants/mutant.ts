@@ -45,7 +45,7 @@ export interface Mutant {
   readonly patches: readonly Patch[];
   /** Tried in this order until one finds it. */
   readonly checks: readonly Check[];
-  /** Why a guard of the same purpose is taken away with it, or why no scenario of the simulator can find it. */
+  /** Why a guard of the same purpose is taken away with it. */
   readonly why?: string;
 }
 

@@ -163,11 +163,11 @@ describe(`endpoints under hostile input made of valid input (seed ${seed})`, fun
     for (const [type, body] of Object.entries(bodies)) {
       it(`answers ${type} of a job master or names the field, and keeps its slots`, async () => {
         const f = new TaskExecutorFixture();
-        await f.startRegistered();
+        const taskExecutor = await f.startRegistered();
         f.rm.command(tokenOf(1), instance, [requestSlot(0, 'a1')]);
         await f.clock.advance(10);
         const jm = await f.jobMaster();
-        const state = (): string => `${f.rm.reports.length} ${f.fatal.length}`;
+        const state = (): string => `${f.rm.reports.length} ${toJson(taskExecutor.status())}`;
         await sendHostile(f.clock, () => jm.channel, type as RequestType, body, state);
         expect(f.fatal).to.deep.equal([]);
         expect(jm.closed).to.equal(null);
@@ -189,7 +189,7 @@ describe(`endpoints under hostile input made of valid input (seed ${seed})`, fun
 
     it('executes commands of its leader or names the field, and keeps its slots', async () => {
       const f = new TaskExecutorFixture();
-      await f.startRegistered();
+      const taskExecutor = await f.startRegistered();
       const { kind, ...rest } = requestSlot(0, 'a1') as { kind: string };
       const body = {
         token: tokenOf(1),
@@ -197,7 +197,7 @@ describe(`endpoints under hostile input made of valid input (seed ${seed})`, fun
         number: { generation: 1, epoch: '1', n: 1 },
         commands: [{ kind, ...rest }, { kind: 'noOperation' }, { kind: 'drain', draining: false }],
       };
-      const state = (): string => `${f.rm.reports.length} ${f.fatal.length}`;
+      const state = (): string => `${f.rm.reports.length} ${toJson(taskExecutor.status())}`;
       await sendHostile(f.clock, () => f.rm.channel, 'executeSlotCommands', body, state, 4 * RUNS);
       expect(f.fatal).to.deep.equal([]);
     });
