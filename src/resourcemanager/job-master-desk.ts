@@ -6,7 +6,7 @@ import type { Problem } from '../core/problem.ts';
 import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
-import type { ProofOfLife } from './proof-of-life.ts';
+import { OUT_OF_DATE, type ProofOfLife } from './proof-of-life.ts';
 import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type JobMasterRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
@@ -80,10 +80,11 @@ export class JobMasterDesk {
   /** Answers only when the record is known to stand in etcd; its revision is the order. */
   register(body: Registration, answer: Answer<{ order: RegistrationOrder }>): void {
     const { jobId, jobMasterId } = body;
-    if (!this.#mayReplace(body)) return this.#write(body, answer);
+    const known = this.#keeper.get(jobId).record?.jobMasterId ?? null;
+    if (!this.#mayReplace(body)) return this.#write(body, known, answer);
     this.#proofs.ask(
       this.#context.connections.jobMaster(jobId, jobMasterId),
-      () => this.#write(body, answer),
+      () => this.#write(body, known, answer),
       (problem) => answer.fail(problem),
     );
   }
@@ -95,15 +96,23 @@ export class JobMasterDesk {
     return known !== null || this.#keeper.isChanging(jobId);
   }
 
-  #write(body: Registration, answer: Answer<{ order: RegistrationOrder }>): void {
+  /** In the place of nobody but the process that was known when it was asked for a proof. */
+  #write(body: Registration, known: JobMasterId | null, answer: Answer<{ order: RegistrationOrder }>): void {
     this.#keeper.change(
       body.jobId,
-      (held) => this.#decide(held, body),
-      (outcome) => this.#recorded(body, outcome, answer),
+      (held) => this.#decide(held, body, known),
+      (outcome) => {
+        if (outcome.kind === 'refused' && outcome.problem === OUT_OF_DATE) return this.register(body, answer);
+        this.#recorded(body, outcome, answer);
+      },
     );
   }
 
-  #decide({ record, modRevision }: Held<JobMasterRecord>, body: Registration): Decision<JobMasterRecord> {
+  #decide(
+    { record, modRevision }: Held<JobMasterRecord>,
+    body: Registration,
+    known: JobMasterId | null,
+  ): Decision<JobMasterRecord> {
     const { jobId, jobMasterId, order } = body;
     const { generation } = this.#context.token;
     // Its revision orders nothing across a wipe of etcd: task executors may know a higher one of that generation.
@@ -121,6 +130,7 @@ export class JobMasterDesk {
     if (cameLater || record?.superseded.includes(jobMasterId) === true) {
       return { kind: 'refuse', problem: supersededProblem(jobId) };
     }
+    if (record !== null && record.jobMasterId !== known) return { kind: 'refuse', problem: OUT_OF_DATE };
     const superseded = record === null ? [] : alsoSuperseded(record.superseded, record.jobMasterId);
     return { kind: 'put', record: { jobMasterId, superseded, ...writer(this.#context.token) } };
   }

@@ -7,6 +7,12 @@ const GONE: Problem = {
   detail: 'This process would put out another one, and does not answer whether it still runs itself.',
 };
 
+/** Who was known when the proof was asked for is not who stands there now: the proof says nothing against that one. */
+export const OUT_OF_DATE: Problem = {
+  code: 'UNAVAILABLE',
+  detail: 'Another process of that name has registered meanwhile.',
+};
+
 /**
  * Asks the process behind a registration whether it still runs. Its words may have been on their way for long: a
  * network that was cut delivers them after its death, and after the registration of its successor.

@@ -4,7 +4,7 @@ import type { Problem } from '../core/problem.ts';
 import { STORE_FULL } from '../ha/store-space.ts';
 import type { Answer, SlotManagerDriver } from './slot-manager-driver.ts';
 import type { ChangeOutcome, Decision, Held, RecordKeeper } from './record-keeper.ts';
-import type { ProofOfLife } from './proof-of-life.ts';
+import { OUT_OF_DATE, type ProofOfLife } from './proof-of-life.ts';
 import { OwedRemovals } from './owed-removals.ts';
 import { alsoSuperseded, writer, type TaskExecutorRecord } from './records.ts';
 import { SUSPENDED, TERM_OVER, type TermContext } from './term-context.ts';
@@ -113,10 +113,11 @@ export class TaskExecutorDesk {
     }
     const { resourceId, instanceId } = body;
     this.#registering.add(instanceId);
-    if (!this.#mayReplace(body)) return this.#write(body, answer);
+    const known = this.#keeper.get(resourceId).record?.instanceId ?? null;
+    if (!this.#mayReplace(body)) return this.#write(body, known, answer);
     this.#proofs.ask(
       this.#context.connections.taskExecutor(resourceId, instanceId),
-      () => this.#write(body, answer),
+      () => this.#write(body, known, answer),
       (problem) => {
         this.#registering.delete(instanceId);
         answer.fail(problem);
@@ -131,18 +132,24 @@ export class TaskExecutorDesk {
     return known !== null || this.#keeper.isChanging(resourceId);
   }
 
-  #write(body: Registration, answer: Answer<{ knownBefore: boolean }>): void {
+  /** In the place of nobody but the instance that was known when it was asked for a proof. */
+  #write(body: Registration, known: InstanceId | null, answer: Answer<{ knownBefore: boolean }>): void {
     this.#keeper.change(
       body.resourceId,
-      (held) => this.#decide(held, body),
+      (held) => this.#decide(held, body, known),
       (outcome) => {
         this.#registering.delete(body.instanceId);
+        if (outcome.kind === 'refused' && outcome.problem === OUT_OF_DATE) return this.register(body, answer);
         this.#recorded(body, outcome, answer);
       },
     );
   }
 
-  #decide(held: Held<TaskExecutorRecord>, body: Registration): Decision<TaskExecutorRecord> {
+  #decide(
+    held: Held<TaskExecutorRecord>,
+    body: Registration,
+    known: InstanceId | null,
+  ): Decision<TaskExecutorRecord> {
     const { record } = held;
     const { resourceId, instanceId, address, provider } = body;
     const slots = body.report.slots.length;
@@ -150,6 +157,7 @@ export class TaskExecutorDesk {
       return { kind: 'refuse', problem: supersededProblem(resourceId) };
     }
     const former = record === null || record.instanceId === instanceId ? null : record.instanceId;
+    if (former !== null && former !== known) return { kind: 'refuse', problem: OUT_OF_DATE };
     if (record !== null && record.instanceId === instanceId) {
       const same = record.address === address && record.provider === provider && record.slots === slots;
       if (same && !record.gone) return { kind: 'keep' };

@@ -48,6 +48,8 @@ export class TestingWorker {
   closed: string | null = null;
   /** Whether it says that it lives when it is asked. */
   answersPings = true;
+  /** How long its answers are on their way. */
+  pingDelayMs = 0;
   /** Answers what the resource manager asks; nothing is answered at first. */
   onRequest: (request: InboundRequest) => void = () => {};
   #channel: MessageChannel | null = null;
@@ -72,7 +74,10 @@ export class TestingWorker {
       },
       onRequest: (request) => {
         if (request.type === 'ping') {
-          if (worker.answersPings) request.respond({ state: 'worker', epoch: null });
+          if (!worker.answersPings) return;
+          const answer = (): void => request.respond({ state: 'worker', epoch: null });
+          if (worker.pingDelayMs === 0) answer();
+          else clock.schedule(worker.pingDelayMs, answer);
           return;
         }
         worker.requests.push(request);

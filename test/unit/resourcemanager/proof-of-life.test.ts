@@ -3,7 +3,7 @@ import type { FencingToken } from '../../../src/core/fencing-token.ts';
 import { DEFAULT_TIMING } from '../../../src/core/timing.ts';
 import { problemOf } from '../../support/problem-of.ts';
 import { ResourceManagerBench } from '../../support/resource-manager-bench.ts';
-import { driven, type TestingTaskExecutor } from '../../support/testing-worker.ts';
+import { driven, type TestingTaskExecutor, type TestingWorker } from '../../support/testing-worker.ts';
 
 describe('a registration in the place of another process', () => {
   let bench: ResourceManagerBench;
@@ -67,5 +67,45 @@ describe('a registration in the place of another process', () => {
     expect((await problemOf(older.register(token))).code).to.equal('UNAVAILABLE');
     expect(bench.jobMasterRecord('job')).to.deep.include({ jobMasterId: 'living', superseded: [] });
     expect(living.worker.heard('problem')).to.deep.equal([]);
+  });
+
+  describe('whose proof was on its way while a third one registered', () => {
+    /** It answers the first question late, and is dead by then. */
+    async function dies(worker: TestingWorker): Promise<void> {
+      worker.answersPings = true;
+      worker.pingDelayMs = 500;
+      await bench.clock.advance(100);
+      worker.answersPings = false;
+    }
+
+    it('does not put out that one', async () => {
+      await (await bench.taskExecutor('te-1', { instance: 'first' })).register(token);
+      const refused = problemOf(
+        late.worker.channel.call('registerTaskExecutor', late.registration(token), 5_000),
+      );
+      await dies(late.worker);
+      const third = await bench.taskExecutor('te-1', { instance: 'third' });
+      await third.register(token);
+      expect((await driven(bench.clock, refused)).code).to.equal('UNAVAILABLE');
+      expect(bench.taskExecutorRecord('te-1')).to.deep.include({
+        instanceId: 'third',
+        superseded: ['first'],
+      });
+      expect(third.worker.heard('problem')).to.deep.equal([]);
+    });
+
+    it('does not end that job master', async () => {
+      await (await bench.jobMaster('job', 'first')).register(token);
+      const second = await bench.jobMaster('job', 'second');
+      const { jobId, jobMasterId } = second;
+      const body = { token, jobId, jobMasterId, order: null };
+      const refused = problemOf(second.worker.channel.call('registerJobMaster', body, 5_000));
+      await dies(second.worker);
+      const third = await bench.jobMaster('job', 'third');
+      await third.register(token);
+      expect((await driven(bench.clock, refused)).code).to.equal('UNAVAILABLE');
+      expect(bench.jobMasterRecord('job')).to.deep.include({ jobMasterId: 'third', superseded: ['first'] });
+      expect(third.worker.heard('problem')).to.deep.equal([]);
+    });
   });
 });
