@@ -134,7 +134,7 @@ export class Invariants {
     const { overlaps, nowMs } = this.#world;
     const epochOf = ({ endpoint }: Running<ResourceManager>): bigint => endpoint.view.status().epoch ?? 0n;
     const [older] = two.toSorted((a, b) => (epochOf(a) < epochOf(b) ? -1 : 1));
-    return older !== undefined && overlaps.covers(placeOf(older.process.name), epochOf(older), nowMs);
+    return older !== undefined && overlaps.covers(epochOf(older), nowMs);
   }
 
   #liveness(served: boolean): void {

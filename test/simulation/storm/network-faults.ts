@@ -174,7 +174,7 @@ const falseProof: Fault = (world, strike) => {
   const ms = lengthMs(strike, 100, 3_000);
   links.refuse(address, true);
   for (const { running } of world.resourceManagers) links.breakNext(running.address, address);
-  world.allowOverlap({ name: place.name }, ms + 1_000);
+  world.falselyProven.add(address);
   world.during(ms, () => links.refuse(address, false));
   return 'false proof of death';
 };

@@ -1,8 +1,6 @@
-/** From whom leadership was taken away: the term of that epoch, or whatever a process there leads; else anybody. */
+/** From whom leadership was taken away: the term of that epoch; else anybody. */
 export interface Deprived {
   readonly epoch?: bigint;
-  /** Name of its place. */
-  readonly name?: string;
 }
 
 /** Who may still serve, or have ordered something, after a successor was confirmed: nobody else than who was wronged from outside. */
@@ -13,13 +11,10 @@ export class Overlaps {
     this.#excuses.push({ whose, untilMs });
   }
 
-  /** Whether the leader of that epoch, at that place, may not know yet that it leads no more. */
-  covers(name: string, epoch: bigint | null, nowMs: number): boolean {
+  /** Whether the leader of that epoch may not know yet that it leads no more. */
+  covers(epoch: bigint | null, nowMs: number): boolean {
     return this.#excuses.some(
-      ({ whose, untilMs }) =>
-        nowMs <= untilMs &&
-        (whose.epoch === undefined || whose.epoch === epoch) &&
-        (whose.name === undefined || whose.name === name),
+      ({ whose, untilMs }) => nowMs <= untilMs && (whose.epoch === undefined || whose.epoch === epoch),
     );
   }
 }

@@ -79,10 +79,12 @@ export class Sightings implements ProcessObserver {
   onSpot: (sighting: Sighting) => void = () => {};
   /** Is told when an operator's order removes whoever leads, as it stands in etcd. */
   onGeneration: () => void = () => {};
+  /** Is told each deposition of a term, and on what evidence. */
+  onDeposed: (epoch: bigint, evidence: string) => void = () => {};
   /** Is told when a process goes on after it was stopped. */
   onWake: () => void = () => {};
-  /** Whether the leader of that epoch, at that place, may not know yet that it leads no more. */
-  mayOverlap: (name: string, epoch: bigint) => boolean = () => false;
+  /** Whether the leader of that epoch may not know yet that it leads no more. */
+  mayOverlap: (epoch: bigint) => boolean = () => false;
   /** Books of leaders may have changed since this was last set to false. */
   booksTouched = true;
   readonly #nowMs: () => number;
@@ -216,10 +218,12 @@ export class Sightings implements ProcessObserver {
   }
 
   #row(key: string, value: string): void {
-    const { ended } = JSON.parse(value) as { ended: { reason: string; evidence: string } | null };
+    const row = JSON.parse(value) as { epoch: string; ended: { reason: string; evidence: string } | null };
+    const { ended } = row;
     if (ended === null || this.#endedRows.has(key)) return;
     this.#endedRows.add(key);
     this.interleavings.saw(kindOfEnd(ended.reason, ended.evidence));
+    if (ended.reason === DEPOSED) this.onDeposed(BigInt(row.epoch), ended.evidence);
   }
 
   #commanded(process: SimulatedProcess, peer: string, frame: string): void {
@@ -228,7 +232,7 @@ export class Sightings implements ProcessObserver {
       const { generation, epoch } = body.token;
       const n = body.number?.n ?? 0;
       const atMs = this.#nowMs();
-      const mayOverlap = this.mayOverlap(placeOf(process.name), BigInt(epoch));
+      const mayOverlap = this.mayOverlap(BigInt(epoch));
       const sent = { generation, epoch: BigInt(epoch), n, atMs, mayOverlap };
       this.#lastCommand.set(placeOf(peer), sent);
       this.#commandRate.set(process.name, sent.epoch);

@@ -57,8 +57,10 @@ export class StormWorld {
   readonly customers = new Map<string, JobCustomer>();
   /** Task executors that will never come back. */
   readonly retired = new Set<ResourceId>();
-  /** Whose leadership was taken away from outside, or death falsely proven. */
+  /** Whose leadership was taken away from outside, or by a false proof of death. */
   readonly overlaps = new Overlaps();
+  /** Addresses at which nobody seemed to listen although somebody did: who was stopped meanwhile may act on that much later. */
+  readonly falselyProven = new Set<string>();
   readonly operator: StormOperator;
   /** When a fault began or ended last. */
   disturbedMs = 0;
@@ -283,6 +285,12 @@ export class StormWorld {
 
   #blameUntil(lengthMs: number): number {
     return this.nowMs + lengthMs + STRUCK_LEASES * this.timing.slotLeaseMs;
+  }
+
+  /** To be told each deposition, and on what evidence. */
+  deposed(epoch: bigint, evidence: string): void {
+    const isFalse = [...this.falselyProven].some((address) => evidence.includes(`listens at ${address} `));
+    if (isFalse) this.allowOverlap({ epoch });
   }
 
   /** Leadership is taken away from outside now, or within so long. */

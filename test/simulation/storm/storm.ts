@@ -166,7 +166,7 @@ class Storm {
     const { cluster } = this.world;
     const sightings = this.#sightings;
     sightings.onSpot = this.driver.see;
-    sightings.mayOverlap = (name, epoch) => this.world.overlaps.covers(name, epoch, this.world.nowMs);
+    sightings.mayOverlap = (epoch) => this.world.overlaps.covers(epoch, this.world.nowMs);
     cluster.etcd.onEra = (base) => {
       this.#commits.begin(base);
       sightings.beginEra();
@@ -187,6 +187,7 @@ class Storm {
     this.world.onExecutorsChanged = () => this.#invariants.touch();
     this.world.operator.onDeclared = () => sightings.interleavings.saw('generations declared by an operator');
     sightings.onGeneration = () => this.world.allowOverlap({});
+    sightings.onDeposed = (epoch, evidence) => this.world.deposed(epoch, evidence);
     sightings.onWake = () => this.#invariants.touch();
   }
 
