@@ -24,6 +24,8 @@ export interface JobMasterEntry {
   lastHeardMs: number;
   /** Allocations that it named as in its hand at its last heartbeat. */
   held: ReadonlySet<AllocationId>;
+  /** When that was, in this registration; -Infinity before the first one. */
+  heldSaidMs: number;
 }
 
 const NOBODY: Answer<unknown> = { respond: () => {}, fail: () => {} };
@@ -74,6 +76,7 @@ export class JobMasterDesk {
       state: 'expected',
       lastHeardMs: clock.monotonicMs() + timing.graceMs,
       held: NOTHING_HELD,
+      heldSaidMs: -Infinity,
     });
   }
 
@@ -160,6 +163,7 @@ export class JobMasterDesk {
       state: 'registered',
       lastHeardMs: this.#context.clock.monotonicMs(),
       held: before?.jobMasterId === jobMasterId ? before.held : NOTHING_HELD,
+      heldSaidMs: -Infinity,
     });
     if (before !== undefined && before.jobMasterId !== jobMasterId) this.#replaced(before, jobMasterId);
     answer.respond({ order });
@@ -196,7 +200,9 @@ export class JobMasterDesk {
   /** What it named as in its hand at its heartbeat. */
   holds(jobId: JobId, held: readonly AllocationId[]): void {
     const entry = this.#entries.get(jobId);
-    if (entry !== undefined) entry.held = new Set(held);
+    if (entry === undefined) return;
+    entry.held = new Set(held);
+    entry.heldSaidMs = this.#context.clock.monotonicMs();
   }
 
   /** Whether a process that is heard of says that the allocation is in its hand. */
@@ -206,12 +212,12 @@ export class JobMasterDesk {
     return this.#context.clock.monotonicMs() - entry.lastHeardMs < this.#context.timing.heartbeatTimeoutMs;
   }
 
-  /** Whether that very process is heard of, and says that the allocation is not in its hand. */
+  /** Whether that very process says that the allocation is not in its hand, and has said so of late. */
   deniesHolding(jobId: JobId, jobMasterId: JobMasterId, allocationId: AllocationId): boolean {
     const entry = this.#entries.get(jobId);
     if (entry?.jobMasterId !== jobMasterId || entry.state !== 'registered') return false;
-    if (this.#context.clock.monotonicMs() - entry.lastHeardMs >= this.#context.timing.heartbeatTimeoutMs)
-      return false;
+    const { clock, timing } = this.#context;
+    if (clock.monotonicMs() - entry.heldSaidMs >= timing.heartbeatTimeoutMs) return false;
     return !entry.held.has(allocationId);
   }
 

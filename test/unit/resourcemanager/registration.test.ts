@@ -270,6 +270,18 @@ describe('the silence of workers', () => {
     expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
   });
 
+  it('does not take a job master that has not said yet what it holds for one that holds nothing', async () => {
+    const { bench, token, taskExecutor, jobMaster } = await withClaimedSlot();
+    const { heartbeatTimeoutMs, slotLeaseMs } = DEFAULT_TIMING;
+    for (const { worker } of [taskExecutor, jobMaster]) worker.close();
+    await bench.clock.advance(heartbeatTimeoutMs + slotLeaseMs - 1_000);
+    await (await bench.jobMaster('job')).register(token);
+    await bench.clock.advance(3_000);
+    expect((await bench.resourceManager.view.overview()).taskExecutors).to.equal(0);
+    const next = await bench.taskExecutor('te-1', { instance: 'te-1-2' });
+    expect(await next.register(token)).to.deep.equal({ knownBefore: true });
+  });
+
   it('does not wait, after a take-over, for a task executor that was silent for so long', async () => {
     const { bench, token, taskExecutor, jobMaster } = await withClaimedSlot();
     taskExecutor.worker.close();
