@@ -66,13 +66,13 @@ export interface GuardedWrite {
 /**
  * What became of a guarded write. `refused`: one of `alsoIf` did not hold, or an earlier copy committed: the
  * records read tell which. `deposed`: the own candidate key is gone, so it never was and never will be done
- * unless an earlier copy was. `full`: the store had no space for it; an earlier copy
- * may have committed all the same, or may later. `abandoned`: the term ended before there was a definite answer.
+ * unless an earlier copy was. `full`: the store had no space for it; unless it `isCertain`, an earlier copy may have
+ * committed all the same, or may later. `abandoned`: the term ended before there was a definite answer.
  */
 export type GuardedOutcome =
   | { readonly kind: 'committed'; readonly revision: bigint; readonly results: readonly OperationResult[] }
   | { readonly kind: 'refused'; readonly revision: bigint; readonly results: readonly OperationResult[] }
-  | { readonly kind: 'full' }
+  | { readonly kind: 'full'; readonly isCertain: boolean }
   | { readonly kind: 'deposed' }
   | { readonly kind: 'abandoned' };
 

@@ -62,7 +62,7 @@ export class StoreLeadership implements Leadership {
         { name: 'guarded write', final: ({ kind }) => kind === 'no-space', signal: this.#session.signal },
       );
       if (outcome.kind === 'abandoned' || !this.current) break;
-      if (outcome.kind === 'refused') return { kind: 'full' };
+      if (outcome.kind === 'refused') return { kind: 'full', isCertain: outcome.copies === 1 };
       const { succeeded, revision, results } = outcome.value;
       if (succeeded) {
         if (deletes(write)) this.#written(revision);

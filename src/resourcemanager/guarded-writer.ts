@@ -14,12 +14,12 @@ export interface KeyChange {
 
 /**
  * `committed`: by this write or an earlier copy of it. `conflict`: the key is not as expected; here is what it
- * holds. `full`: the store has no space for it now. `over`: the term has ended, so nobody may be told that it is done.
+ * holds. `full`: the store has no space for it now; unless it `isCertain` it may be done all the same, or later. `over`: the term has ended, so nobody may be told that it is done.
  */
 export type KeyChangeResult =
   | { readonly kind: 'committed'; readonly modRevision: bigint }
   | { readonly kind: 'conflict'; readonly keyValue: KeyValue | null }
-  | { readonly kind: 'full' }
+  | { readonly kind: 'full'; readonly isCertain: boolean }
   | { readonly kind: 'over' };
 
 /** etcd takes 128 operations in a transaction; the election adds a few of its own. */
@@ -105,7 +105,7 @@ export class GuardedWriter {
           return this.#refused(change, keyValue);
         }
         case 'full':
-          return change.done({ kind: 'full' });
+          return change.done(outcome);
         default:
           return change.done({ kind: 'over' });
       }

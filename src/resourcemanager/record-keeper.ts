@@ -41,6 +41,8 @@ export class RecordKeeper<Id extends string, R> {
   readonly #writer: GuardedWriter;
   readonly #held = new Map<Id, Held<R>>();
   readonly #busy = new Map<Id, Change<R>[]>();
+  /** A copy of their last write may have committed, or may later: what is held of them is written before anybody relies on it. */
+  readonly #doubtful = new Set<Id>();
 
   constructor(format: RecordFormat<R>, keyOf: (id: Id) => string, writer: GuardedWriter) {
     this.#format = format;
@@ -86,10 +88,11 @@ export class RecordKeeper<Id extends string, R> {
     const decision = change.decide(before);
     if (decision.kind === 'refuse') {
       this.#finish(id, change, { kind: 'refused', problem: decision.problem });
-    } else if (decision.kind === 'keep' || (decision.kind === 'delete' && before.modRevision === 0n)) {
+    } else if (this.#stands(id, decision, before)) {
       this.#finish(id, change, { kind: 'done', before, now: before, written: false });
     } else {
-      const record = decision.kind === 'put' ? decision.record : null;
+      const record =
+        decision.kind === 'put' ? decision.record : decision.kind === 'keep' ? before.record : null;
       this.#writer.write({
         key: this.#keyOf(id),
         value: record === null ? null : this.#format.encode(record),
@@ -99,8 +102,18 @@ export class RecordKeeper<Id extends string, R> {
     }
   }
 
+  /** Whether nothing needs to be written for it. */
+  #stands(id: Id, decision: Decision<R>, { record, modRevision }: Held<R>): boolean {
+    const isSame = decision.kind === 'keep' || (decision.kind === 'delete' && modRevision === 0n);
+    const isUnreadable = record === null && modRevision !== 0n;
+    return isSame && (!this.#doubtful.has(id) || isUnreadable);
+  }
+
   #written(id: Id, change: Change<R>, before: Held<R>, record: R | null, result: KeyChangeResult): void {
-    if (result.kind === 'over' || result.kind === 'full') return this.#finish(id, change, result);
+    if (result.kind === 'full' && !result.isCertain) this.#doubtful.add(id);
+    if (result.kind === 'full') return this.#finish(id, change, { kind: 'full' });
+    if (result.kind === 'over') return this.#finish(id, change, result);
+    this.#doubtful.delete(id);
     if (result.kind === 'conflict') {
       this.#set(id, result.keyValue === null ? NOTHING : this.#read(result.keyValue));
       return this.#apply(id, change);

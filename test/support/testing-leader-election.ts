@@ -70,7 +70,7 @@ export class TestingLeadership implements Leadership {
       success: deletes(write) ? [...write.operations, this.#fence()] : write.operations,
       failure: [{ type: 'range', key: this.#candidateKey }, ...write.readBack],
     };
-    for (;;) {
+    for (let copies = 1; ; copies++) {
       try {
         const result = await this.#store.endpoints[0].transact(transaction, 100);
         if (!this.current) return { kind: 'abandoned' };
@@ -85,7 +85,7 @@ export class TestingLeadership implements Leadership {
         return { kind: 'refused', revision: result.revision, results: readBack };
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
-        if (error.kind === 'no-space') return { kind: 'full' };
+        if (error.kind === 'no-space') return { kind: 'full', isCertain: copies === 1 };
         if (!this.current) return { kind: 'abandoned' };
       }
     }

@@ -43,12 +43,26 @@ describe('an election over a store that is full', () => {
     const { leadership } = leader.contender;
     setFull(true);
     const key = `${scene.keys.taskExecutors}te-1`;
-    expect(await scene.answer(leadership!.write(put(key)))).to.deep.equal({ kind: 'full' });
+    expect(await scene.answer(leadership!.write(put(key)))).to.deep.equal({
+      kind: 'full',
+      isCertain: true,
+    });
     await clock.advance(3 * TTL_MS);
     expect(leader.contender.calls).to.deep.equal(['grant', 'confirmed']);
     expect(leadership!.mayServe()).to.equal(true);
     setFull(false);
     expect((await scene.answer(leadership!.write(put(key)))).kind).to.equal('committed');
+  });
+
+  it('says that a write may be done all the same of which an earlier copy was not answered', async () => {
+    const { etcd, scene, clock } = simulated;
+    const { leadership } = leader.contender;
+    const key = `${scene.keys.taskExecutors}te-1`;
+    const held = etcd.holdBack({ client: 'rm-1', where: simulated.writes(key) });
+    const written = leadership!.write(put(key));
+    await clock.until(() => held.arrived);
+    setFull(true);
+    expect(await scene.answer(written)).to.deep.equal({ kind: 'full', isCertain: false });
   });
 
   it('is noticed by everybody without a write, and so is its end; both are said once', async () => {

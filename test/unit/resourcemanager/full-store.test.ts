@@ -53,6 +53,24 @@ describe('a leader whose store is full', () => {
     expect(bench.taskExecutorRecord('te-1')).to.equal(null);
   });
 
+  it('writes the record of one that comes back when a copy of its removal may still commit', async () => {
+    const { token } = bench.election.lead();
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(token);
+    const { resourceId, instanceId } = taskExecutor;
+    const goodbye = { token, resourceId, instanceId, reason: 'a test' };
+    const held = bench.etcd.holdBack({ method: 'transact' });
+    const gone = taskExecutor.worker.channel.call('disconnectTaskExecutor', goodbye, 5_000);
+    await bench.clock.until(() => held.arrived);
+    setFull(true);
+    await driven(bench.clock, gone);
+    setFull(false);
+    await taskExecutor.register(token);
+    held.commit();
+    await bench.clock.advance(1_000);
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
+  });
+
   it('keeps the record of one that has come back before there was space', async () => {
     const { token } = bench.election.lead();
     const taskExecutor = await bench.taskExecutor('te-1');
