@@ -308,6 +308,8 @@ export class TaskExecutor {
   #checkDrained(): void {
     const drain = this.#drain;
     if (drain === null || drain.leaving || this.#phase === 'closed') return;
+    // What came before the order to drain may still begin a lease.
+    if (this.#book?.closing === false) return;
     const leasesLeft = this.#book?.leases().length ?? 0;
     const idle = this.#book === null || (leasesLeft === 0 && this.#outbox?.length === 0);
     if (!idle && !drain.expired) return;

@@ -72,6 +72,11 @@ export class TaskExecutorBook {
     return this.#closing || this.#drainOrdered;
   }
 
+  /** Whether it will never take a lease again. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   /** Every lease that runs, claimed or not. */
   leases(): SlotLease[] {
     return this.#table.leases();

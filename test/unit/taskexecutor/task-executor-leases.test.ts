@@ -207,6 +207,27 @@ describe('a draining task executor', () => {
     expect(f.rm.channel).to.equal(null);
   });
 
+  it('says no goodbye before it refuses leases: a command that came before the order may begin one', async () => {
+    const f = new TaskExecutorFixture();
+    // A turn that takes long lets what comes meanwhile wait for the next one.
+    const { taskExecutor, jm } = await withClaim(
+      { stateStore: null, onLeaseEnded: () => f.clock.freeze(15) },
+      f,
+    );
+    f.rm.command(tokenOf(1), I1, [requestSlot(1, 'a2')]);
+    await f.clock.advance(10);
+    jm.release([A1]);
+    f.clock.schedule(3, () => {
+      jm.release([leaseKey(1, 'a2', I1, 1)]);
+      f.rm.command(tokenOf(1), I1, [requestSlot(0, 'a3')]);
+      // When both have arrived, and wait for the next turn of the mailbox.
+      f.clock.schedule(0, () => f.clock.schedule(0, () => void taskExecutor.drain({ deadlineMs: null })));
+    });
+    await f.clock.advance(200);
+    expect(taskExecutor.status().slots[0]).to.deep.include({ state: 'granted' });
+    expect(f.rm.goodbyes).to.have.length(0);
+  });
+
   it('closes at its deadline without goodbye, and its leases stay for the next process', async () => {
     const f = new TaskExecutorFixture();
     const stateStore = new InMemoryStateStore(f.clock);
