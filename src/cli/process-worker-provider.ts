@@ -85,8 +85,10 @@ export class ProcessWorkerProvider implements WorkerProvider {
 
   close(): void {
     for (const { child, registered } of this.#started.values()) {
-      // This process ends now and could not wait for it: it has no slot in use, so nothing is lost by force.
-      if (!registered) child.kill('SIGKILL');
+      if (registered) continue;
+      // Not by force: it may have registered a moment ago, and have work by now, which it finishes first.
+      child.kill('SIGTERM');
+      child.kill('SIGCONT');
     }
   }
 

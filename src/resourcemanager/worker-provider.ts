@@ -37,6 +37,6 @@ export interface WorkerProvider {
    * started it. Registered workers are stopped by a command of the leader, not by this.
    */
   stopWorker(resourceId: ResourceId): void;
-  /** Ends what has not registered yet; what has registered goes on. */
+  /** Asks what is not known to have registered yet to end, without force; what has registered goes on. */
   close(): void;
 }

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { ProcessWorkerProvider } from '../../../src/cli/process-worker-provider.ts';
 import type { ResourceId } from '../../../src/core/ids.ts';
@@ -71,7 +74,22 @@ describe('the provider that starts workers as processes', () => {
     await eventually('one has registered', () => registered.length === 1);
     provider.close();
     await eventually('one has ended', () => ended.length === 1);
-    expect(ended[0]!.resourceId).to.equal('not-yet');
+    expect(ended[0]).to.deep.equal({ resourceId: 'not-yet', detail: 'ended by SIGTERM' });
     expect(isAlive(pids[1]!)).to.equal(true);
+  });
+
+  it('does not end by force at its close one that has work to finish', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'provider-'));
+    try {
+      const listens = join(folder, 'listens');
+      const finishes = "process.on('SIGTERM', () => setTimeout(() => process.exit(7), 50));";
+      start('busy', `${finishes} fs.writeFileSync(${JSON.stringify(listens)}, ''); ${FOR_EVER}`);
+      await eventually('it listens to signals', () => existsSync(listens));
+      provider.close();
+      await eventually('it has ended', () => ended.length === 1);
+      expect(ended).to.deep.equal([{ resourceId: 'busy', detail: 'exit code 7' }]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
