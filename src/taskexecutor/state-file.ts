@@ -138,8 +138,8 @@ async function readState(path: string): Promise<TaskExecutorState | null> {
     return taskExecutorState.parse(line.state);
   } catch (error) {
     throw unusable(
-      `The state file ${path} is damaged or not a task executor's state. Restore it; or remove it, and the slots ` +
-        'are quarantined for one lease duration',
+      `The state file ${path} is damaged or not a task executor's state. Remove it, and the slots are quarantined ` +
+        'for one lease duration; an older copy in its place would be believed',
       error,
     );
   }
