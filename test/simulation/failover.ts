@@ -24,7 +24,7 @@ export async function failover(name: string, seed: number): Promise<FailoverResu
     const findings = await scenario.play(scene, () => randomness.fraction());
     const overlapMs = Math.max(0, ...scene.overlapsMs);
     if (overlapMs > scenario.overlapMs) throw new Error(`G6: two served at once for ${overlapMs} ms`);
-    if (cluster.fatal.length > 0) throw new Error(`a process ended itself: ${cluster.fatal.join('; ')}`);
+    if (cluster.fatal.length > 0) throw new Error(`G8: a process ended itself: ${cluster.fatal.join('; ')}`);
     checkWrites(cluster.etcd, CLUSTER);
     return {
       digest: cluster.trace.digest(),

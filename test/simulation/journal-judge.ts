@@ -47,7 +47,7 @@ export class JournalJudge {
     const [first] = violations.filter(
       (violation) => verdicts.every(tellsOf(violation)) && !violation.keys.some(isExcepted),
     );
-    if (first !== undefined) throw new Error(`audit finds ${toJson(first)}`);
+    if (first !== undefined) throw new Error(`${first.guarantee}: audit finds ${toJson(first)}`);
   }
 }
 

@@ -119,7 +119,7 @@ class Watcher {
         this.#usage.check();
         this.#oneServes();
         if (this.#cluster.fatal.length > 0)
-          throw new Error(`a process ended itself: ${this.#cluster.fatal.join('; ')}`);
+          throw new Error(`G8: a process ended itself: ${this.#cluster.fatal.join('; ')}`);
         return condition();
       },
       limitMs,
@@ -161,7 +161,7 @@ class Watcher {
       await this.#cluster.clock.advance(200);
       differences.splice(0, differences.length, ...(await this.#differences()));
     }
-    if (differences.length > 0) throw new Error(`the books differ: ${differences.join('; ')}`);
+    if (differences.length > 0) throw new Error(`books: they differ: ${differences.join('; ')}`);
   }
 
   async #differences(): Promise<string[]> {
@@ -194,7 +194,7 @@ class Watcher {
     const { clock, timing } = this.#cluster;
     const allowedUntilMs = this.#faults.lastRevocationMs + timing.servingDeadlineMs;
     if (serving.length > 1 && clock.monotonicMs() > allowedUntilMs) {
-      throw new Error(`two serve at once: ${serving.map(({ process }) => process.name).join(', ')}`);
+      throw new Error(`G6: two serve at once: ${serving.map(({ process }) => process.name).join(', ')}`);
     }
   }
 }

@@ -156,7 +156,7 @@ class World {
     this.#usage.check();
     this.#audit.check(cluster);
     this.#order();
-    if (cluster.fatal.length > 0) throw new Error(`a process ended itself: ${cluster.fatal.join('; ')}`);
+    if (cluster.fatal.length > 0) throw new Error(`G8: a process ended itself: ${cluster.fatal.join('; ')}`);
     if (!this.#calm) return true;
     for (const { lost } of this.#customers.values())
       if (lost[0] !== undefined) throw new Error(`G9: ${lost[0].sentence}`);
@@ -175,7 +175,7 @@ class World {
       const { jobId, registered } = entry;
       const rivals = this.#started.filter((other) => other !== entry && other.jobId === jobId);
       if (!rivals.some((other) => other.registered === null || other.registered > registered))
-        throw new Error(`${entry.name} was registered last, but has ended: ${String(job.signal.reason)}`);
+        throw new Error(`G9: ${entry.name} was registered last, but has ended: ${String(job.signal.reason)}`);
     }
   }
 
@@ -229,6 +229,6 @@ class World {
       const nextMs = cluster.clock.monotonicMs() + 500;
       await this.#until('half a second', () => cluster.clock.monotonicMs() >= nextMs, 10_000);
     }
-    throw new Error(`the leader's books do not come right: ${last}`);
+    throw new Error(`books: the leader's do not come right: ${last}`);
   }
 }
