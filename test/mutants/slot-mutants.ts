@@ -51,7 +51,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
         to: 'if (false) {',
       },
     ],
-    checks: [simulation('storm', 200), exploration('slots, ')],
+    checks: [simulation('storm', 600), exploration('slots, ')],
   },
   {
     name: 'command-numbers-without-generation',
