@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { differingSeeds } from './determinism.ts';
+import { compareTraces } from './determinism.ts';
 import { runSeeds } from './run-seeds.ts';
 import { reportFailure } from './seed-report.ts';
 import { storm, StormFailure } from './storm.ts';
@@ -45,8 +45,9 @@ export async function playStorm({ from, count, workers, dist }: StormRun, say: S
 
 /** Plays the seeds three times, in two orders, on several threads and on one. Returns the exit code. */
 export async function checkDeterminism({ from, count, workers }: StormRun, say: Say): Promise<number> {
-  const differing = await differingSeeds(seedsOf(from, count), workers);
-  if (differing.length === 0) say(`${count} seeds, three times, in two orders: the same traces`);
+  const { differing, digest } = await compareTraces(seedsOf(from, count), workers);
+  if (differing.length === 0)
+    say(`${count} seeds, three times, in two orders: the same traces, hash ${digest.slice(0, 32)}`);
   else say(`the traces differ of seeds ${differing.join(', ')}`);
   return differing.length === 0 ? 0 : 1;
 }
