@@ -32,6 +32,9 @@ const QUALITY = {
   breakShare: 0.0005,
 };
 const START_MS = 900;
+/** Shares of the seeds that are dear: with many workers, and with long trouble. */
+const FLEETS = 0.0125;
+const LONG_TROUBLES = 0.0625;
 /** Seeds above it are for runs of hours: longer, and the leader is struck all the time. */
 const LAST_SHORT_SEED = 1_000_000;
 
@@ -296,17 +299,17 @@ function writtenBy(event: WatchEvent): string {
   return `${modRevision} has ${key} ${value}`;
 }
 
-/** Seconds as a rule; in one of ten short seeds long enough for faults of three TTL. */
+/** Seconds as a rule; in a few short seeds long enough for faults of three TTL. */
 function drawTrouble(chance: SeededRandomness, isLong: boolean): number {
   if (isLong) return chance.between(12_000, 24_000);
-  return chance.fraction() < 0.1 ? chance.between(12_500, 16_000) : chance.between(2_300, 5_200);
+  return chance.fraction() < LONG_TROUBLES ? chance.between(12_500, 16_000) : chance.between(2_300, 5_200);
 }
 
-/** Three resource managers as a rule, five at most; in one of fifty runs many workers. */
+/** Three resource managers as a rule, five at most; in a few runs many workers. */
 function drawPopulation(chance: SeededRandomness): Population {
   const of = chance.fraction();
   const resourceManagers = of < 0.78 ? 3 : of < 0.93 ? 4 : 5;
-  const isFleet = chance.fraction() < 0.02;
+  const isFleet = chance.fraction() < FLEETS;
   const [least, most] = isFleet ? [12, 24] : [3, 5];
   const taskExecutors = Array.from({ length: chance.between(least, most) }, () => {
     const slots = chance.between(1, 3);
