@@ -15,7 +15,8 @@ export async function* serverEvents(body: AsyncIterable<Buffer>): AsyncGenerator
   for await (const part of body) {
     rest += decoder.decode(part, { stream: true });
     if (rest.length > MOST_LINE_CHARACTERS) throw new Error('the stream has a line without an end');
-    const lines = rest.split(/\r\n|\n|\r/);
+    // A return at the very end may be half of an end of line.
+    const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line === '') {

@@ -22,7 +22,7 @@ export function parseMemberMetrics(text: string): MemberMetrics | null {
   const samples = new Map<string, number>();
   for (const line of text.split('\n')) {
     const [, name, value] = /^([a-z_]+(?:\{le="[^"]+"\})?) (\S+)$/.exec(line) ?? [];
-    if (name !== undefined) samples.set(name, Number(value));
+    if (name !== undefined && Number.isFinite(Number(value))) samples.set(name, Number(value));
   }
   const fsyncs = samples.get(`${FSYNC}_count`);
   if (fsyncs === undefined) return null;
@@ -48,6 +48,7 @@ function quantile(
     if (bound === undefined || !key.startsWith(`${name}_bucket`)) continue;
     if (bound === '+Inf') return { aboveMs, atMostMs: null };
     const boundMs = Number(bound) * 1_000;
+    if (!Number.isFinite(boundMs)) continue;
     if (cumulated >= share * count) return { aboveMs, atMostMs: boundMs };
     aboveMs = boundMs;
   }
