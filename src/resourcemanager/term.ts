@@ -26,7 +26,7 @@ import { readFolder } from './take-over.ts';
 import { TaskExecutorDesk, type LeasesElsewhere } from './task-executor-desk.ts';
 import type { TermContext } from './term-context.ts';
 import { TermRequests } from './term-requests.ts';
-import type { ConnectionRegister, WorkerConnection } from './worker-connection.ts';
+import { isAhead, type ConnectionRegister, type WorkerConnection } from './worker-connection.ts';
 import { WorkerControl } from './worker-control.ts';
 import type { WorkerLimits } from './worker-pool.ts';
 import type { WorkerProvider } from './worker-provider.ts';
@@ -297,6 +297,10 @@ export class Term implements TermContext {
     this.#waitingForRecords = null;
     const expected = { taskExecutors: this.taskExecutors.size, jobMasters: this.jobMasters.size };
     this.note('info', 'leadership', 'registrations-read', { ...expected, tookMs });
+    // Whoever was ahead of an earlier term of this process, and is of this one, is told nothing, and so says nothing.
+    for (const connection of this.connections.introduced())
+      if (connection.ahead !== null && isAhead(connection, this.token))
+        this.#markAhead(connection, connection.ahead);
     for (const request of waiting) this.post(request);
   }
 

@@ -104,6 +104,18 @@ describe('a receiver that insists in vain on a token above the leader', () => {
     expect((await bench.resourceManager.view.overview()).slots.free).to.equal(1);
   });
 
+  it('is named again in each later term that it is ahead of', async () => {
+    const { bench, token, taskExecutor } = await doubted();
+    taskExecutor.worker.channel.notify('fenced', { token: above(token) });
+    await bench.clock.advance(10);
+    bench.election.revoke();
+    const next = bench.election.lead();
+    await bench.clock.advance(10);
+    expect(next.token.epoch < above(token).epoch).to.equal(true);
+    expect(bench.logger.of('receiver-ahead')).to.have.length(2);
+    expect(taskExecutor.worker.heard('notifyOfNewResourceManagerLeader').at(-1)?.token).to.deep.equal(token);
+  });
+
   it('is told of a later term whose token is above the one it insisted on', async () => {
     const { bench, token, taskExecutor } = await doubted();
     taskExecutor.worker.channel.notify('fenced', { token: above(token, 3n) });
