@@ -248,7 +248,7 @@ export class LeaderRegistration {
       return true;
     }
     const { logger } = this.#options.environment;
-    logger.log('error', 'other-cluster-ignored', {
+    logger.log('error', 'wrong-cluster', {
       address: link.address,
       clusterId,
       known: this.#clusterId,

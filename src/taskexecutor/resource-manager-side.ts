@@ -107,7 +107,8 @@ export class ResourceManagerSide {
     if (link === undefined || this.#refused.has(linkKey)) return;
     this.#refused.add(linkKey);
     const detail = `This task executor belongs to the cluster with id ${known}; ${link.resourceManagerId} serves the one with id ${offered}.`;
-    this.#options.logger.log('error', 'wrong-cluster', { address: link.address, detail });
+    const fields = { address: link.address, clusterId: offered, known, detail };
+    this.#options.logger.log('error', 'wrong-cluster', fields);
     link.channel.notify('problem', { code: 'WRONG_CLUSTER', detail });
   }
 

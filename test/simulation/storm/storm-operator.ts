@@ -2,15 +2,20 @@ import type { ResourceManager } from '../../../src/resourcemanager/resource-mana
 import type { Place, StormWorld } from './storm-world.ts';
 
 const LOOKS_EVERY_MS = 250;
-/** A worker that has found itself in another cluster is restarted after so long without a complaint about etcd. */
+/** A worker of another cluster than the one in etcd is restarted after so long without a complaint, or after an order. */
 const STRAYS_RESTARTED_AFTER_MS = 1_000;
+/** So long after an order they look what has become of it, before they give another one. */
+const ORDER_SHOWS_WITHIN_MS = 2_500;
+/** Whoever has not told within that what it would declare is not asked any more; it may have ended. */
+const PLAN_AWAITED_MS = 1_000;
 /** So long a term has workers ahead of it before they act; until then it may be that etcd is not believed any more. */
 const OUTRUN_FOR_MS = 1_000;
 
 /**
  * The people who run the cluster: after a loss of etcd's data they declare a new generation when they are told that it
- * needs one, and once more when workers are ahead of the leader that follows: theirs had been declared before, unknown to
- * whom the order went to.
+ * needs one, with whom they please at first, and as the command does it when that was not enough. They restart workers
+ * that know another cluster id than the one declared. They declare once more when workers are ahead of the leader that
+ * follows: theirs had been declared before, unknown to whom the order went to.
  */
 export class StormOperator {
   /** Is told each time that an order of theirs was answered with success. */
@@ -21,8 +26,10 @@ export class StormOperator {
   /** Since when a resource manager says that etcd was wiped or restored; null while none does. */
   #toldMs: number | null = null;
   #orders = 0;
-  /** Workers that belong to a cluster which somebody founded by mistake, and since when that is known. */
-  readonly #strays = new Map<string, number>();
+  /** When an order of theirs was answered with success; null while none was since they are told. */
+  #declaredMs: number | null = null;
+  /** Workers that met the leader of another cluster, the cluster id that they know, and since when that is known. */
+  readonly #strays = new Map<string, { readonly known: string; readonly sinceMs: number }>();
   /** Epoch of the last term that a worker was ahead of, whose it was, and since when that is known. */
   #outrun: { readonly who: string; readonly epoch: string; readonly sinceMs: number } | null = null;
 
@@ -38,9 +45,10 @@ export class StormOperator {
     this.#look();
   }
 
-  /** To be told that a worker met a resource manager of another cluster than its own. */
-  met(name: string): void {
-    if (this.#watches && !this.#strays.has(name)) this.#strays.set(name, this.#world.nowMs);
+  /** To be told that a worker, which knows that cluster id, met the leader of another cluster. */
+  met(name: string, known: string): void {
+    if (!this.#watches || this.#strays.get(name)?.known === known) return;
+    this.#strays.set(name, { known, sinceMs: this.#world.nowMs });
   }
 
   /** To be told of the alarm that a worker is ahead of the term of a resource manager. */
@@ -58,24 +66,35 @@ export class StormOperator {
     );
     if (complaining.length === 0) {
       this.#toldMs = null;
-      this.#restartStrays();
+      this.#declaredMs = null;
+      this.#restartStrays(-Infinity);
       return this.#outdoWhatWorkersKnow();
     }
-    // By now it may be the resource managers who are mistaken.
-    this.#strays.clear();
     // Nobody may serve before they have acted.
     world.disturbedMs = world.nowMs;
     this.#toldMs ??= world.nowMs;
+    if (this.#declaredMs !== null) return this.#seeToOrder(this.#declaredMs);
     const place = complaining[this.#orders % complaining.length];
     if (place === undefined || world.nowMs - this.#toldMs < this.#patienceMs) return;
     this.#orders += 1;
     void this.#declare(place);
   }
 
-  #restartStrays(): void {
+  /** Some still complain after an order: of workers that know another cluster, or of a loss since then. */
+  #seeToOrder(declaredMs: number): void {
+    this.#restartStrays(declaredMs);
+    if (this.#world.nowMs - declaredMs < ORDER_SHOWS_WITHIN_MS) return;
+    this.#declaredMs = this.#world.nowMs;
+    void this.#declareAsBestKnown();
+  }
+
+  /** Before anybody has declared which cluster this is, it may be the one in etcd that was founded by mistake. */
+  #restartStrays(notBeforeMs: number): void {
     const world = this.#world;
-    for (const [name, sinceMs] of this.#strays) {
-      if (world.nowMs - sinceMs < STRAYS_RESTARTED_AFTER_MS) continue;
+    const standing = world.identity?.clusterId;
+    for (const [name, { known, sinceMs }] of this.#strays) {
+      const waitedMs = world.nowMs - Math.max(sinceMs, notBeforeMs);
+      if (known === standing || waitedMs < STRAYS_RESTARTED_AFTER_MS) continue;
       this.#strays.delete(name);
       world.restartWithoutState(name);
     }
@@ -92,12 +111,32 @@ export class StormOperator {
     void this.#declare(place);
   }
 
-  /** As the command does it: asks what would be done, and orders just that, so that it may be said twice. */
+  /** Of all whom they can ask, the one that hears most workers knows best which cluster this is. */
+  async #declareAsBestKnown(): Promise<void> {
+    const { cluster, resourceManagers } = this.#world;
+    const plans = resourceManagers
+      .filter(({ running }) => running.process.running)
+      .map(async (place) => {
+        const late = new Promise<never>((_, reject) => {
+          cluster.clock.schedule(PLAN_AWAITED_MS, () => reject(new Error(`${place.name} told no plan`)));
+        });
+        const { informedWorkers } = await Promise.race([place.running.endpoint.view.planGeneration(), late]);
+        return { place, informedWorkers };
+      });
+    const told = (await Promise.allSettled(plans)).flatMap((plan) =>
+      plan.status === 'fulfilled' ? [plan.value] : [],
+    );
+    const [best] = told.toSorted((a, b) => b.informedWorkers - a.informedWorkers);
+    if (best !== undefined) await this.#declare(best.place);
+  }
+
+  /** Asks what would be done, and orders just that, so that it may be said twice. */
   async #declare({ running }: Place<ResourceManager>): Promise<void> {
     const { view } = running.endpoint;
     try {
       const { identity } = await view.planGeneration();
       await view.newGeneration(identity.generation);
+      this.#declaredMs = this.#world.nowMs;
       this.onDeclared();
     } catch {
       // They look again, and order again while it is needed.

@@ -1,5 +1,6 @@
 import type { ResourceId } from '../../../src/core/ids.ts';
 import type { Timing } from '../../../src/core/timing.ts';
+import type { Identity } from '../../../src/core/election/identity.ts';
 import { parseIdentity } from '../../../src/ha/election-records.ts';
 import { ClusterKeys } from '../../../src/ha/keys.ts';
 import type { JobMaster } from '../../../src/jobmaster/job-master.ts';
@@ -221,10 +222,15 @@ export class StormWorld {
     this.onForgotten(name.endsWith('.b') ? name : this.resourceIdAt(name));
   }
 
+  /** What etcd says that the cluster is, as whoever looks at the key sees it; null while it says nothing. */
+  get identity(): Identity | null {
+    const { value } = this.cluster.etcd.state.range({ type: 'range', key: KEYS.identity }).keyValues[0] ?? {};
+    return value === undefined ? null : parseIdentity(value);
+  }
+
   /** etcd loses what it holds now. */
   etcdLost(): void {
-    const { value } = this.cluster.etcd.state.range({ type: 'range', key: KEYS.identity }).keyValues[0] ?? {};
-    const generation = value === undefined ? 1 : (parseIdentity(value)?.generation ?? 1);
+    const generation = this.identity?.generation ?? 1;
     this.#generationLost = Math.max(this.#generationLost, generation);
   }
 

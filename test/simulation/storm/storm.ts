@@ -182,7 +182,7 @@ class Storm {
     cluster.trace.onLog = (who, event, fields) => {
       sightings.onLog(who, event, fields);
       if (event === 'registered') this.world.registered(who, Number.parseInt(String(fields['token']), 10));
-      if (event === 'wrong-cluster' || event === 'other-cluster-ignored') this.world.operator.met(who);
+      if (event === 'wrong-cluster') this.world.operator.met(who, String(fields['known']));
       if (event === 'receiver-ahead') this.world.operator.ahead(who, String(fields['own']));
     };
     cluster.links.onTrouble = (from, to) => this.world.strikeLink(0, placeOf(from), placeOf(to));
