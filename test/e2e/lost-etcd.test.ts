@@ -167,6 +167,11 @@ describe('an etcd of dev that loses its data', function () {
     const { code, stdout } = await dev.run('doctor', '--json');
     expect(code).to.equal(1);
     expect(stdout).to.include('etcd-contradicted');
+    dev.etcdctl('put', '/quartermaster/dev/identity', '{"clusterId":"by-mistake","generation":1}');
+    const plan = async (): Promise<string> => (await dev.run('new-generation')).stdout;
+    expect(await plan())
+      .to.include(`${clusterId}, generation 2`)
+      .and.include('workers that know by-mistake');
     await declare(2, clusterId, leases);
     await expectSlotsGranted('after-the-wipe');
     await expectAuditFindsNothing();

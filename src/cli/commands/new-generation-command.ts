@@ -120,12 +120,19 @@ function describePlan({
     informedWorkers === 0
       ? 'No worker that is connected knows its cluster.'
       : `${contradictingWorkers} of ${informedWorkers} workers that know their cluster contradict that.`;
-  return [
+  const lines = [
     contradiction === null
       ? 'Nothing calls for a new generation: etcd is believed.'
       : `etcd was wiped or restored: ${contradiction}.`,
     `etcd holds ${stands}. ${workers}`,
     `It would write cluster id ${identity.clusterId}, generation ${identity.generation}, and remove the leader's`,
     'record and the head of the line. Claimed leases go on; the next leader is confirmed under the new generation.',
-  ].join('\n');
+  ];
+  if (present !== null && present.clusterId !== identity.clusterId) {
+    lines.push(
+      `That is another cluster id than the one in etcd: workers that know ${present.clusterId}`,
+      'obey nobody any more until they are started anew without what they remember.',
+    );
+  }
+  return lines.join('\n');
 }
