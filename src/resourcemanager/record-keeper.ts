@@ -39,15 +39,23 @@ export class RecordKeeper<Id extends string, R> {
   readonly #format: RecordFormat<R>;
   readonly #keyOf: (id: Id) => string;
   readonly #writer: GuardedWriter;
+  readonly #signed: (record: R) => R;
   readonly #held = new Map<Id, Held<R>>();
   readonly #busy = new Map<Id, Change<R>[]>();
   /** A copy of their last write may have committed, or may later: what is held of them is written before anybody relies on it. */
   readonly #doubtful = new Set<Id>();
 
-  constructor(format: RecordFormat<R>, keyOf: (id: Id) => string, writer: GuardedWriter) {
+  /** `signed` gives the same record as one of this leader; what is put has been signed by whoever decided it. */
+  constructor(
+    format: RecordFormat<R>,
+    keyOf: (id: Id) => string,
+    writer: GuardedWriter,
+    signed: (record: R) => R,
+  ) {
     this.#format = format;
     this.#keyOf = keyOf;
     this.#writer = writer;
+    this.#signed = signed;
   }
 
   /** Takes in what was read at take-over. Returns the record, or null when it cannot be read. */
@@ -91,8 +99,7 @@ export class RecordKeeper<Id extends string, R> {
     } else if (this.#stands(id, decision, before)) {
       this.#finish(id, change, { kind: 'done', before, now: before, written: false });
     } else {
-      const record =
-        decision.kind === 'put' ? decision.record : decision.kind === 'keep' ? before.record : null;
+      const record = this.#recordToWrite(decision, before);
       this.#writer.write({
         key: this.#keyOf(id),
         value: record === null ? null : this.#format.encode(record),
@@ -100,6 +107,11 @@ export class RecordKeeper<Id extends string, R> {
         done: (result) => this.#written(id, change, before, record, result),
       });
     }
+  }
+
+  #recordToWrite(decision: Decision<R>, before: Held<R>): R | null {
+    if (decision.kind === 'put') return decision.record;
+    return decision.kind === 'keep' && before.record !== null ? this.#signed(before.record) : null;
   }
 
   /** Whether nothing needs to be written for it. */

@@ -20,6 +20,7 @@ import {
   TASK_EXECUTOR_FORMAT,
   type JobMasterRecord,
   type TaskExecutorRecord,
+  writer,
 } from './records.ts';
 import { SlotManagerDriver } from './slot-manager-driver.ts';
 import { readFolder } from './take-over.ts';
@@ -119,11 +120,13 @@ export class Term implements TermContext {
       TASK_EXECUTOR_FORMAT,
       (resourceId: ResourceId) => keys.taskExecutor(resourceId),
       this.#writer,
+      (record) => ({ ...record, ...writer(this.token) }),
     );
     this.#jobMasterRecords = new RecordKeeper(
       JOB_MASTER_FORMAT,
       (jobId: JobId) => keys.jobMaster(jobId),
       this.#writer,
+      (record) => ({ ...record, ...writer(this.token) }),
     );
     this.#proofs = new ProofOfLife(this);
     this.taskExecutors = new TaskExecutorDesk(this, this.#taskExecutorRecords, this.driver, this.#proofs, {

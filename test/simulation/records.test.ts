@@ -16,7 +16,12 @@ async function registrations(seed: number): Promise<void> {
   const { participant, leadership } = await simulated.leader();
   const folder = scene.keys.taskExecutors;
   const writer = new GuardedWriter(leadership, (event) => clock.schedule(0, event));
-  const keeper = new RecordKeeper<string, string>(FORMAT, (id) => `${folder}${id}`, writer);
+  const keeper = new RecordKeeper<string, string>(
+    FORMAT,
+    (id) => `${folder}${id}`,
+    writer,
+    (record) => record,
+  );
   const under = new Map(IDS.map((id) => [id, 0]));
   const last = new Map<string, string | null>(IDS.map((id) => [id, null]));
   const stands = (): Map<string, string> => {

@@ -71,6 +71,25 @@ describe('a leader whose store is full', () => {
     expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false });
   });
 
+  it('writes the record of an earlier leader in its own name', async () => {
+    const taskExecutor = await bench.taskExecutor('te-1');
+    await taskExecutor.register(bench.election.lead().token);
+    bench.election.revoke();
+    const { token } = bench.election.lead();
+    await taskExecutor.register(token);
+    const { resourceId, instanceId } = taskExecutor;
+    const goodbye = { token, resourceId, instanceId, reason: 'a test' };
+    const held = bench.etcd.holdBack({ method: 'transact' });
+    const gone = taskExecutor.worker.channel.call('disconnectTaskExecutor', goodbye, 5_000);
+    await bench.clock.until(() => held.arrived);
+    setFull(true);
+    await driven(bench.clock, gone);
+    setFull(false);
+    await taskExecutor.register(token);
+    const { leaderSessionId } = token;
+    expect(bench.taskExecutorRecord('te-1')).to.include({ gone: false, leaderSessionId });
+  });
+
   it('keeps the record of one that has come back before there was space', async () => {
     const { token } = bench.election.lead();
     const taskExecutor = await bench.taskExecutor('te-1');
