@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { compareTraces } from './storm/determinism.ts';
 import { reportFailure } from './storm/seed-report.ts';
 import { shrink } from './storm/shrink.ts';
+import { Totals } from './storm/totals.ts';
 import { storm, StormFailure, type StormOptions } from './storm/storm.ts';
 
 const first = Number(process.env['QUARTERMASTER_SEED'] ?? 1);
@@ -63,6 +64,29 @@ describe('a seed that fails', function () {
         false,
       );
     }
+  });
+});
+
+describe('the totals of many seeds', () => {
+  const RARE = 'no quorum of more than a TTL';
+
+  function unseenAfter(seeds: number): string[] {
+    const totals = new Totals();
+    const nothing = { digest: '', events: 0, virtualMs: 0, terms: 1, convergenceMs: 0 };
+    const seen = { faults: { NOSPACE: 1 }, interleavings: { grants: 1 } };
+    for (let seed = 1; seed <= seeds; seed++) totals.add({ seed, ...nothing, ...seen });
+    return totals.unseen();
+  }
+
+  it('name every kind of trouble that a thousand seeds have never seen', () => {
+    expect(unseenAfter(999)).to.deep.equal([]);
+    const unseen = unseenAfter(1_000);
+    expect(unseen).to.include('step-down').and.to.include('claims').and.to.not.include(RARE);
+    expect(unseen).to.not.include('NOSPACE').and.to.not.include('grants');
+  });
+
+  it('name what is rare only after ten thousand', () => {
+    expect(unseenAfter(10_000)).to.include(RARE);
   });
 });
 

@@ -17,8 +17,6 @@ export interface StormRun {
 /** Who tells a person what has come out. */
 export type Say = (text: string) => void;
 
-/** With fewer seeds than this not every kind of trouble need have been seen. */
-const ENOUGH_SEEDS = 1_000;
 const PROGRESS_MS = 10_000;
 
 /** Plays many seeds; stops at the first violation, which it tells how to see again. Returns the exit code. */
@@ -34,7 +32,7 @@ export async function playStorm({ from, count, workers, dist }: StormRun, say: S
   const { totals, failures } = await runSeeds({ seeds: seedsOf(from, count), workers, dist, onSeed });
   say(totals.text());
   for (const { text } of failures) say(text);
-  const unseen = count >= ENOUGH_SEEDS && failures.length === 0 ? totals.unseen() : [];
+  const unseen = failures.length === 0 ? totals.unseen() : [];
   for (const what of unseen) say(`never seen in ${count} seeds: ${what}`);
   const seconds = (performance.now() - startMs) / 1_000;
   say(
