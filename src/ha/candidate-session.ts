@@ -71,7 +71,7 @@ export class CandidateSession {
   #registrations: Registrations | null = null;
   /** Once the key is known to be put. */
   #own: StandingKey | null = null;
-  #aheadAtFirst: readonly string[] = [];
+  #aheadAtFirst: readonly StandingKey[] = [];
   /** Where the last keepalive failed, and where the last check went while none has been answered since. */
   #keepAliveFailedAt: StoreEndpoint | null = null;
   #checkUnansweredAt: StoreEndpoint | null = null;
@@ -155,9 +155,7 @@ export class CandidateSession {
       return this.#report({ type: 'candidacyFailed', candidacy: this.number, reason });
     }
     this.#own = { key: this.key, createRevision };
-    this.#aheadAtFirst = inLine(line.filter((each) => each.createRevision < createRevision)).map(
-      ({ key }) => key,
-    );
+    this.#aheadAtFirst = inLine(line.filter((each) => each.createRevision < createRevision));
     this.#report({ type: 'candidateKeyPut', candidacy: this.number, createRevision });
     // While it waits, so that little is left to read when its turn has come.
     await this.#setting.history.read(context, keys, this.signal);

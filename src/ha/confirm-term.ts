@@ -16,6 +16,7 @@ import {
   isAmong,
   rangeOf,
   registrationsOf,
+  type RowAsRead,
   type StandingKey,
 } from './election-transactions.ts';
 import type { HeadGone } from './election-observer.ts';
@@ -42,7 +43,7 @@ export interface TermToConfirm {
   /** When the head to be deposed was last seen to serve, by the wall clock; null when it never was. */
   readonly lastServingMs: number | null;
   /** Keys that stood ahead when the own one was put, the head first. */
-  readonly aheadAtFirst: readonly string[];
+  readonly aheadAtFirst: readonly StandingKey[];
   /** Who stood first in line before, if the watch has told of its end. */
   readonly headGone: HeadGone | null;
 }
@@ -83,6 +84,19 @@ export async function confirmTerm(
   return rows === null ? null : sendConfirm(context, keys, term, { rows }, signal);
 }
 
+/** The rows of the terms that others may have had since then, as they were read: revision 0 of one that was not there. */
+function rowsAhead(
+  keys: ClusterKeys,
+  { aheadAtFirst, record }: TermToConfirm,
+  rows: readonly KeyValue[],
+): RowAsRead[] {
+  const known = new Map(rows.map(({ key, modRevision }) => [key, modRevision]));
+  return aheadAtFirst.map(({ createRevision }) => {
+    const key = keys.historyRow(record.token.generation, createRevision);
+    return { key, modRevision: known.get(key) ?? 0n };
+  });
+}
+
 async function sendConfirm(
   context: StoreContext,
   keys: ClusterKeys,
@@ -106,7 +120,8 @@ async function sendConfirm(
   }
   const work = historyWork(rows, keys.historyRow(generation, epoch), endOf);
   const history = { ...work, ...(closedUnread && { closedUnread }) };
-  const transaction = confirm(keys, { ...term, history, ...(deposed && { deposed }) });
+  const ahead = rowsAhead(keys, term, rows);
+  const transaction = confirm(keys, { ...term, history, rowsAhead: ahead, ...(deposed && { deposed }) });
   const outcome = await sendUntilAnswered(
     context,
     (endpoint) => endpoint.transact(transaction, context.timing.etcdCallMs),

@@ -75,15 +75,18 @@ export function answerChallenge(keys: ClusterKeys, own: StandingKey, token: Fenc
   };
 }
 
-/** As a transaction takes no more than 128 compares; the nearest ones count. */
-const MOST_GONE = 64;
+/** Of those ahead, and of their rows: a transaction takes no more than 128 compares. The nearest ones count. */
+const MOST_AHEAD = 32;
 
 /** Of each folder a confirm reads so many keys along; the rest of a larger one is read afterwards, in pages. */
 const REGISTRATIONS_AT_ONCE = 200;
 
+/** Where a row of history stands, and since which revision as it does; 0n when there is none. */
+export type RowAsRead = Pick<KeyValue, 'key' | 'modRevision'>;
+
 /** Rows of history that a confirm closes or drops, as they were read, and one that it takes to be closed unread. */
 export interface HistoryWork {
-  readonly closedUnread?: Pick<KeyValue, 'key' | 'modRevision'>;
+  readonly closedUnread?: RowAsRead;
   readonly close: readonly { readonly keyValue: KeyValue; readonly closed: HistoryRow }[];
   readonly drop: readonly KeyValue[];
 }
@@ -110,7 +113,9 @@ export interface Confirm {
   /** Who is deposed with it; nobody unless given. */
   readonly deposed?: DeposedKeys;
   /** Keys that stood ahead when the own one was put. */
-  readonly aheadAtFirst: readonly string[];
+  readonly aheadAtFirst: readonly StandingKey[];
+  /** The rows of their terms. */
+  readonly rowsAhead: readonly RowAsRead[];
 }
 
 /** That those to be deposed are as they were seen: nothing of what is known about them holds for others. */
@@ -135,9 +140,19 @@ function nobodyBefore({ election: key }: ClusterKeys, { createRevision }: Standi
  * That whoever else has ever stood ahead is gone: new keys come behind only, but a backup may bring an old one back
  * between the dead head and the own key.
  */
-function guardGone(aheadAtFirst: readonly string[], { dead }: DeposedKeys): Compare[] {
-  const others = aheadAtFirst.filter((each) => !dead.some(({ key }) => key === each));
-  return others.slice(-MOST_GONE).map(absent);
+function guardGone(aheadAtFirst: readonly StandingKey[], { dead }: DeposedKeys): Compare[] {
+  const others = aheadAtFirst.filter((each) => !dead.some(({ key }) => key === each.key));
+  return others.slice(-MOST_AHEAD).map(({ key }) => absent(key));
+}
+
+/**
+ * That no term of those who stood ahead has begun since history was read, nor is open again: in an etcd that was restored
+ * while the confirm is sent again they may be confirmed, and go without a word, by keys that the backup had.
+ */
+function guardRowsAhead(rowsAhead: readonly RowAsRead[], { close, closedUnread }: HistoryWork): Compare[] {
+  const compared = new Set([closedUnread?.key, ...close.map(({ keyValue }) => keyValue.key)]);
+  const others = rowsAhead.filter(({ key }) => !compared.has(key)).slice(-MOST_AHEAD);
+  return others.map((row) => (row.modRevision === 0n ? absent(row.key) : unchanged(row)));
 }
 
 /** Removes them, with any challenge to the head, and says so in history. */
@@ -158,7 +173,7 @@ export function guardClosed(close: HistoryWork['close']): Compare[] {
   return close.map(({ keyValue }) => unchanged(keyValue));
 }
 
-function unchanged({ key, modRevision: operand }: Pick<KeyValue, 'key' | 'modRevision'>): Compare {
+function unchanged({ key, modRevision: operand }: RowAsRead): Compare {
   return { key, target: 'mod', result: '==', operand };
 }
 
@@ -204,6 +219,7 @@ export function confirm(keys: ClusterKeys, request: Confirm): Transaction {
       absent(row),
       ...guardClosed(history.close),
       ...(history.closedUnread === undefined ? [] : [unchanged(history.closedUnread)]),
+      ...guardRowsAhead(request.rowsAhead, history),
     ],
     success: [
       // First, so that whoever has confirmed finds them at a known place.

@@ -63,6 +63,7 @@ export function withHistory(
     deposition,
     // What guards against a backup: etcd is not restored here.
     aheadAtFirst: [],
+    rowsAhead: [],
     // Of no account for what is judged by it.
     headGone: null,
     lastServingMs: null,

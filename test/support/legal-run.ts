@@ -118,6 +118,7 @@ export class LegalRun {
         identityValue: formatIdentity(IDENTITY),
         history: work,
         aheadAtFirst: [],
+        rowsAhead: [],
         ...(deposed !== null && { deposed }),
       }),
     );

@@ -61,7 +61,7 @@ describe('a deposition', () => {
     return { resourceManagerId: BY, address: 'rm-1:1', token, confirmedAt: 'now' };
   }
   /** The confirm of the own key that deposes with it. */
-  function takeOver(of = deposition(), aheadAtFirst = [head.key]): Transaction {
+  function takeOver(of = deposition(), aheadAtFirst: StandingKey[] = [head]): Transaction {
     const end = depositionEnd(of, BY, NOW);
     return confirm(keys, {
       own,
@@ -71,6 +71,7 @@ describe('a deposition', () => {
       history: historyWork(rows(), keys.historyRow(1, own.createRevision), end),
       deposed: deposed(of),
       aheadAtFirst,
+      rowsAhead: [],
     });
   }
   /** The deposition for the sake of another. */
@@ -96,10 +97,11 @@ describe('a deposition', () => {
 
   it('is refused when one is back that stood ahead and went, as after a restore', () => {
     const between = keys.candidate(0xffn);
-    put(between, 'from a backup');
-    expect(transact(takeOver(deposition(), [head.key, between])).succeeded).to.equal(false);
+    const createRevision = put(between, 'from a backup');
+    const ahead = [head, { key: between, createRevision }];
+    expect(transact(takeOver(deposition(), ahead)).succeeded).to.equal(false);
     transact({ compare: [], success: [{ type: 'delete', key: between }], failure: [] });
-    expect(transact(takeOver(deposition(), [head.key, between])).succeeded).to.equal(true);
+    expect(transact(takeOver(deposition(), ahead)).succeeded).to.equal(true);
   });
 
   it('is one with the confirm of who comes next: keys, record and both rows', () => {

@@ -61,6 +61,7 @@ describe('election transactions', () => {
       identityValue: formatIdentity(identity),
       history: { close: [], drop: [] },
       aheadAtFirst: [],
+      rowsAhead: [],
       ...changes,
     };
   }
@@ -152,7 +153,19 @@ describe('election transactions', () => {
       expect(transact(confirm(keys, term({ history }))).succeeded).to.equal(false);
     });
 
-    it('stays within the operations that etcd takes, however much history there is', () => {
+    it('is refused when a term of one that stood ahead has begun, or is open again, since history was read', () => {
+      const row = keys.historyRow(1, 1n);
+      const begun = term({ rowsAhead: [{ key: row, modRevision: 0n }] });
+      const modRevision = put(row, 'ended');
+      expect(transact(confirm(keys, begun)).succeeded).to.equal(false);
+      put(row, 'open again');
+      const again = term({ rowsAhead: [{ key: row, modRevision }] });
+      expect(transact(confirm(keys, again)).succeeded).to.equal(false);
+      const known = term({ rowsAhead: [{ key: row, modRevision: put(row, 'ended again') }] });
+      expect(transact(confirm(keys, known)).succeeded).to.equal(true);
+    });
+
+    it('stays within the operations that etcd takes, however much history there is and however long the line', () => {
       const rows = Array.from({ length: 3_000 }, (_, index) => ({
         key: keys.historyRow(1, BigInt(index + 1)),
         value: JSON.stringify({ ...historyOf(term().record), epoch: `${index + 1}` }),
@@ -162,7 +175,22 @@ describe('election transactions', () => {
         lease: 0n,
       }));
       const history = historyWork(rows, keys.historyRow(1, own.createRevision), END);
-      const { compare, success, failure } = confirm(keys, term({ history }));
+      const others = Array.from({ length: 200 }, (_, index) => ({
+        key: keys.candidate(BigInt(index + 1)),
+        createRevision: BigInt(index + 10_001),
+      }));
+      const neverConfirmed = { ...historyOf(term().record), epoch: 20_002n };
+      const challenge = { challengeKey: keys.challenge(1, 20_002n), challengeRevision: 1n };
+      const request = term({
+        history: { ...history, closedUnread: { key: keys.historyRow(1, 20_001n), modRevision: 1n } },
+        deposed: { dead: others.slice(0, 20), ...challenge, neverConfirmed },
+        aheadAtFirst: others,
+        rowsAhead: others.map(({ createRevision }) => ({
+          key: keys.historyRow(1, createRevision),
+          modRevision: 0n,
+        })),
+      });
+      const { compare, success, failure } = confirm(keys, request);
       for (const list of [compare, success, failure]) expect(list.length).to.be.at.most(128);
       const written = success.flatMap((operation) => (operation.type === 'range' ? [] : [operation.key]));
       expect(new Set(written).size).to.equal(written.length);
