@@ -25,8 +25,8 @@ export const FALL_BELIEVED_MS = 1_000;
 export class EtcdTrust {
   readonly witnesses = new WorkerWitnesses();
   readonly #memory = new IdentityMemory();
-  /** How far its revision fell, until an operator declares a new generation. */
-  #fall: { readonly from: bigint; readonly to: bigint } | null = null;
+  /** How far its revision fell, under which generation (0 without an identity), until an operator declares a new one. */
+  #fall: { readonly from: bigint; readonly to: bigint; readonly generation: number } | null = null;
   /** A fall that is not believed yet: when it was seen first, and by which listing, when, it was seen last. */
   #suspicion: { readonly sinceMs: number; readonly lastMs: number; readonly listing: number } | null = null;
   /** Listings that had been answered when the workers were found to contradict; null while they do not. */
@@ -55,6 +55,9 @@ export class EtcdTrust {
       return { kind: 'renewed', before, now: seen };
     }
     if (verdict === 'contradicts') return { kind: 'contradicts', why: differing(before, seen) };
+    // Nothing else tells one that remembers nothing of a new generation.
+    if (before === null && this.#fall !== null && generationOf(seen) > this.#fall.generation)
+      this.#fall = null;
     const suspected = this.#judgeFall(observation, nowMs);
     if (suspected) return { kind: 'doubted' };
     if (this.#fall !== null) {
@@ -72,7 +75,7 @@ export class EtcdTrust {
   }
 
   /** True while a fall is seen that may be a stale read. */
-  #judgeFall({ fall, listing }: Observation, nowMs: number): boolean {
+  #judgeFall({ fall, listing, identity }: Observation, nowMs: number): boolean {
     if (fall === null || this.#fall !== null) {
       this.#suspicion = null;
       return false;
@@ -80,7 +83,7 @@ export class EtcdTrust {
     const before = this.#suspicion ?? { sinceMs: nowMs, lastMs: nowMs, listing };
     this.#suspicion = listing > before.listing ? { ...before, lastMs: nowMs, listing } : before;
     if (this.#suspicion.lastMs - before.sinceMs < FALL_BELIEVED_MS) return true;
-    this.#fall = fall;
+    this.#fall = { ...fall, generation: generationOf(identity) };
     this.#suspicion = null;
     return false;
   }
@@ -99,6 +102,10 @@ export class EtcdTrust {
     const why = `${contradicting} of ${informed} workers contradict it (${example.worker}: ${example.why})`;
     return { kind: 'contradicts', why };
   }
+}
+
+function generationOf(identity: Identity | null): number {
+  return identity?.generation ?? 0;
 }
 
 function factsOf(observation: Observation | null): EtcdFacts {

@@ -217,6 +217,20 @@ describe('an etcd that was wiped or restored', () => {
       expect(rig.machine.contradiction).to.equal(null);
     });
 
+    it('is believed again under a new generation by one that remembered nothing when it fell', () => {
+      hear('te-1', knows(ANOTHER.clusterId));
+      rig.send({ type: 'start' });
+      for (const sinceMs of [0, 1_000]) {
+        rig.freeze(sinceMs);
+        rig.observe([], 100n, CLUSTER, fall);
+      }
+      rig.observe([], 101n);
+      expect(rig.machine.contradiction).to.equal('its revision fell from 900 to 70');
+      rig.observe([], 102n, { ...ANOTHER, generation: 2 });
+      expect(rig.machine.contradiction).to.equal(null);
+      expect(rig.all('openCandidacy')).to.have.length(1);
+    });
+
     it('is found out by the one that has created the identity, however low the revision is now', () => {
       rig.send({ type: 'start' });
       rig.observe([], 1_000n, null);
