@@ -1,4 +1,4 @@
-import type { Identity } from '../core/election/identity.ts';
+import { FOUNDED_GENERATION, type Identity } from '../core/election/identity.ts';
 import type { WitnessSummary } from '../core/election/worker-witnesses.ts';
 import type { ClusterId, ResourceManagerId } from '../core/ids.ts';
 import { MOST_GENERATION } from '../core/messages/primitives.ts';
@@ -191,6 +191,7 @@ function planOf(seen: Seen, knowledge: GenerationKnowledge): GenerationPlan {
   const rows = seen.history.map(({ value }) => parseHistoryRow(value)?.generation ?? 0);
   const led = seen.leader === null ? 0 : (parseLeaderRecord(seen.leader.value)?.token.generation ?? 0);
   const highest = Math.max(
+    FOUNDED_GENERATION,
     witnesses.generation,
     remembered?.generation ?? 0,
     present?.generation ?? 0,

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { ElectionEffect, ElectionEvent } from '../core/election/election-events.ts';
-import type { Identity } from '../core/election/identity.ts';
+import { FOUNDED_GENERATION, type Identity } from '../core/election/identity.ts';
 import { ElectionMachine } from '../core/election/election-machine.ts';
 import { OWN_VERSIONS } from '../core/messages/protocol-version.ts';
 import { LastServing } from '../core/election/last-serving.ts';
@@ -343,7 +343,7 @@ export class StoreLeaderElection implements LeaderElectionService {
 
   /** The same identity in each copy; whoever else was first is read and taken. */
   async #createIdentity(): Promise<void> {
-    const minted = { clusterId: this.#randomness.uuid() as ClusterId, generation: 1 };
+    const minted = { clusterId: this.#randomness.uuid() as ClusterId, generation: FOUNDED_GENERATION };
     const transaction = createIdentity(this.#keys, minted);
     const outcome = await sendUntilAnswered(
       this.#context,

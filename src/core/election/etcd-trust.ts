@@ -1,5 +1,5 @@
 import type { Observation } from './election-events.ts';
-import type { Identity } from './identity.ts';
+import { FOUNDED_GENERATION, type Identity } from './identity.ts';
 import { IdentityMemory } from './identity-memory.ts';
 import { type EtcdFacts, type WitnessSummary, WorkerWitnesses } from './worker-witnesses.ts';
 
@@ -25,7 +25,7 @@ export const FALL_BELIEVED_MS = 1_000;
 export class EtcdTrust {
   readonly witnesses = new WorkerWitnesses();
   readonly #memory = new IdentityMemory();
-  /** How far its revision fell, under which generation (0 without an identity), until an operator declares a new one. */
+  /** How far its revision fell, under which generation (one that is founded meanwhile is no new one), until an operator declares a new one. */
   #fall: { readonly from: bigint; readonly to: bigint; readonly generation: number } | null = null;
   /** A fall that is not believed yet: when it was seen first, and by which listing, when, it was seen last. */
   #suspicion: { readonly sinceMs: number; readonly lastMs: number; readonly listing: number } | null = null;
@@ -104,8 +104,9 @@ export class EtcdTrust {
   }
 }
 
+/** Without an identity that of a cluster which is founded there: only a declared one is above it. */
 function generationOf(identity: Identity | null): number {
-  return identity?.generation ?? 0;
+  return identity?.generation ?? FOUNDED_GENERATION;
 }
 
 function factsOf(observation: Observation | null): EtcdFacts {

@@ -5,3 +5,6 @@ export interface Identity {
   readonly clusterId: ClusterId;
   readonly generation: number;
 }
+
+/** Generation of a cluster that is founded; whatever an operator declares is above it. */
+export const FOUNDED_GENERATION = 1;

@@ -83,6 +83,16 @@ describe('a new generation', () => {
     expect(leadership.mayServe()).to.equal(true);
   });
 
+  it('is told from a cluster that is founded: it is above its generation though nothing else is known', async () => {
+    const { scene } = simulated;
+    const { election } = simulated.begin('rm-1');
+    election.workerHeard('te-1', { clusterId: OTHER, highestToken: null });
+    await scene.until('it is found out', () => election.view.contradiction !== null);
+    expect(identity()).to.equal(null);
+    const declared = await scene.answer(election.declareGeneration(null));
+    expect(declared).to.deep.equal({ clusterId: OTHER, generation: 2 });
+  });
+
   for (const fault of ['loseAnswer', 'loseCall'] as const) {
     it(`is declared once when its transaction is hit by ${fault}`, async () => {
       const { scene, etcd } = simulated;

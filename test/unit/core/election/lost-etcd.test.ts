@@ -231,6 +231,20 @@ describe('an etcd that was wiped or restored', () => {
       expect(rig.all('openCandidacy')).to.have.length(1);
     });
 
+    it('is not believed under an identity that is founded in it once it has fallen', () => {
+      hear('te-1', knows(ANOTHER.clusterId));
+      rig.send({ type: 'start' });
+      for (const sinceMs of [0, 1_000]) {
+        rig.freeze(sinceMs);
+        rig.observe([], 100n, null, fall);
+      }
+      for (const revision of [101n, 102n]) rig.observe([], revision, CLUSTER);
+      expect(rig.machine.contradiction).to.equal('its revision fell from 900 to 70');
+      expect(rig.all('openCandidacy')).to.deep.equal([]);
+      rig.observe([], 103n, { ...ANOTHER, generation: 2 });
+      expect(rig.machine.contradiction).to.equal(null);
+    });
+
     it('is found out by the one that has created the identity, however low the revision is now', () => {
       rig.send({ type: 'start' });
       rig.observe([], 1_000n, null);
