@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { LineEntry, Observation } from '../core/election/election-events.ts';
 import type { Identity } from '../core/election/identity.ts';
 import type { ElectionState } from './election-observer.ts';
@@ -68,11 +69,5 @@ export function toView(
 
 /** Whether two views tell the same. */
 export function sameView(a: ElectionView, b: ElectionView): boolean {
-  return viewText(a) === viewText(b);
-}
-
-function viewText(view: ElectionView): string {
-  return JSON.stringify(view, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+  return isDeepStrictEqual(a, b);
 }

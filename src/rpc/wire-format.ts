@@ -25,7 +25,6 @@ export type Envelope =
 const MAX_MESSAGES_PER_FRAME = 100_000;
 
 const frameSchema = z.object({ messages: z.array(z.unknown()).max(MAX_MESSAGES_PER_FRAME) });
-const someObject = z.looseObject({});
 const requestEnvelope = z.object({ type: z.string(), id: z.int(), body: z.unknown() });
 const notificationEnvelope = z.object({ type: z.string(), body: z.unknown() });
 const replyEnvelope = z.object({ reply: z.int(), body: z.unknown() });
@@ -65,7 +64,8 @@ export function decodeFrame(frame: string): Envelope[] {
 
 function toEnvelope(value: unknown, index: number): Envelope {
   const what = `Message ${index} of the frame`;
-  const message = parse(someObject, value, what);
+  const message =
+    typeof value === 'object' && value !== null ? value : parse(notificationEnvelope, value, what);
   if (!Object.hasOwn(message, 'reply')) {
     return parse(Object.hasOwn(message, 'id') ? requestEnvelope : notificationEnvelope, message, what);
   }
