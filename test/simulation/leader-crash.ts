@@ -26,7 +26,7 @@ export class FailedRun extends Error {
       `seed ${seed}, at ${cluster.clock.monotonicMs()} ms: ${why}; replay: make simulate SCENARIO=${scenario} SEED=${seed}; trace ${hash}`,
       { cause },
     );
-    this.lines = cluster.trace.lines;
+    this.lines = cluster.trace.lines();
   }
 }
 

@@ -67,7 +67,7 @@ export class StormFailure extends Error {
     this.seed = storm.seed;
     this.atMs = storm.world.nowMs;
     this.struck = storm.driver.struck;
-    this.trace = storm.world.cluster.trace.lines;
+    this.trace = storm.world.cluster.trace.lines();
     this.digest = storm.world.cluster.trace.digest();
   }
 
@@ -95,7 +95,7 @@ export async function storm(seed: number, options: StormOptions = {}): Promise<S
     keep === undefined ? run.schedule : run.schedule.filter(({ number }) => keep.includes(number));
   try {
     const result = await run.play(schedule);
-    onTrace?.(run.world.cluster.trace.lines);
+    onTrace?.(run.world.cluster.trace.lines());
     return result;
   } catch (error) {
     throw new StormFailure(run, error);
