@@ -94,6 +94,20 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     checks: [simulation('restored-under-confirm', 5)],
   },
   {
+    name: 'term-ahead-not-compared',
+    fault: 'a confirm compares no rows of those who stood ahead, but that of its predecessor',
+    after:
+      'G1; in an etcd that was restored while the confirm is sent again one of them may be confirmed, and go',
+    patches: [
+      {
+        file: 'ha/election-transactions.js',
+        from: '...guardRowsAhead(request.rowsAhead, history),',
+        to: '',
+      },
+    ],
+    checks: [simulation('restored-term-ahead', 5)],
+  },
+  {
     name: 'second-session-on-one-key',
     fault: 'a confirm that is sent again names another session id, for the same candidate key',
     after: 'G5, G2: one key, one grant, one session id',

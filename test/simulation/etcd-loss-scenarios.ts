@@ -1,6 +1,6 @@
 import type { StoreState } from '../../src/ha/embedded/store-state.ts';
 import type { FailoverScenario, FailoverScene, Findings } from './failover-scenarios.ts';
-import { confirms, demand, idOf } from './scene-steps.ts';
+import { askToGo, confirms, demand, idOf } from './scene-steps.ts';
 
 const PROFILE = { cpuCores: 1, memoryMB: 512, extended: {} };
 const RESOURCE_MANAGERS = ['rm-1', 'rm-2', 'rm-3'];
@@ -215,6 +215,42 @@ async function restoredUnderConfirm(scene: FailoverScene, chance: () => number):
   return {};
 }
 
+/**
+ * The last in line confirms itself while etcd is restored from a backup in which the one ahead of it still stands. That
+ * one is confirmed there and goes without closing its term: what is sent again must not commit past that term.
+ */
+async function restoredTermAhead(scene: FailoverScene, chance: () => number): Promise<Findings> {
+  const { cluster } = scene;
+  const { etcd } = cluster;
+  const leader = scene.leader();
+  const [, ahead, last] = scene.inLine().map((id) => cluster.resourceManagers.get(id));
+  if (ahead === undefined || last === undefined) throw new Error('there are not three in line');
+  const aheadKey = scene.candidateKeyOf(ahead);
+  const first = etcd.holdBack({ client: ahead.process.name, where: confirms });
+  askToGo(leader);
+  await scene.until('the confirm of the one ahead is under way', () => first.arrived, 5_000);
+  etcd.block(ahead.process.name);
+  const snapshot = etcd.snapshot();
+  const second = etcd.holdBack({ client: last.process.name, where: confirms });
+  etcd.deleteKey(aheadKey);
+  await scene.until('the confirm of the last one is under way', () => second.arrived, 5_000);
+  etcd.block(last.process.name);
+  etcd.shutDown();
+  await scene.run(chance() * 300);
+  loseEtcd(scene, snapshot);
+  etcd.unblock(ahead.process.name);
+  await scene.until('the one ahead serves', () => cluster.leader() === ahead, 5_000);
+  cluster.crash(ahead);
+  etcd.deleteKey(aheadKey);
+  // Revisions are past those that were seen: nobody is told by them.
+  for (let write = 0; write < 100; write++) etcd.putKey('/others', String(write));
+  etcd.unblock(last.process.name);
+  await scene.until('the last one serves', () => cluster.leader() === last, 20_000);
+  await scene.stays(5_000);
+  demand(scene.held === 5, `${scene.held} of 5 slots are held in the end`);
+  return {};
+}
+
 /** etcd loses its data, or comes back as it was before: nothing is confirmed until an operator says so. */
 export const ETCD_LOSS_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'wiped-etcd': { overlapMs: 0, play: wiped },
@@ -222,5 +258,6 @@ export const ETCD_LOSS_SCENARIOS: Readonly<Record<string, FailoverScenario>> = {
   'restored-etcd': { overlapMs: 0, play: restored },
   'restored-etcd-newcomers': { overlapMs: 0, play: restoredNewcomers },
   'restored-under-confirm': { overlapMs: 0, play: restoredUnderConfirm },
+  'restored-term-ahead': { overlapMs: 0, play: restoredTermAhead },
   'restored-etcd-same-leader': { overlapMs: 0, play: restoredSameLeader },
 };

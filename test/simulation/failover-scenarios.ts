@@ -55,14 +55,14 @@ export class FailoverScene {
 
   /** Ids in the order of the line. */
   inLine(): string[] {
-    const { keyValues } = this.cluster.etcd.state.range({
-      type: 'range',
-      key: '/quartermaster/simulated/election/',
-      prefix: true,
-    });
-    return keyValues
-      .toSorted((a, b) => (a.createRevision < b.createRevision ? -1 : 1))
-      .map(({ value }) => String((JSON.parse(value) as { resourceManagerId: string }).resourceManagerId));
+    return this.#line().map(({ id }) => id);
+  }
+
+  /** By which it stands in line. */
+  candidateKeyOf(resourceManager: Running<ResourceManager>): string {
+    const entry = this.#line().find(({ id }) => id === idOf(resourceManager));
+    if (entry === undefined) throw new Error(`${idOf(resourceManager)} does not stand in line`);
+    return entry.key;
   }
 
   standbys(): Running<ResourceManager>[] {
@@ -105,6 +105,20 @@ export class FailoverScene {
     await this.run(ms);
     const now = this.cluster.leader()?.endpoint.view.status().epoch;
     if (now !== epoch) throw new Error(`G8: the leader of epoch ${epoch} did not stay: ${now} leads`);
+  }
+
+  #line(): { id: string; key: string }[] {
+    const { keyValues } = this.cluster.etcd.state.range({
+      type: 'range',
+      key: '/quartermaster/simulated/election/',
+      prefix: true,
+    });
+    return keyValues
+      .toSorted((a, b) => (a.createRevision < b.createRevision ? -1 : 1))
+      .map(({ key, value }) => ({
+        id: String((JSON.parse(value) as { resourceManagerId: string }).resourceManagerId),
+        key,
+      }));
   }
 
   #look(): void {
