@@ -3,19 +3,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CommandRun } from '../support/command-run.ts';
-import { DevRun } from '../support/dev-run.ts';
+import { DevRun, QUICK_CLUSTER, QUICK_TIMES } from '../support/dev-run.ts';
 import { eventually } from '../support/eventually.ts';
-
-const QUICK = [
-  ['--lease-ttl-seconds', '3'],
-  ['--slot-lease-ms', '3000'],
-  ['--slot-renewal-ms', '500'],
-  ['--unclaimed-ms', '3000'],
-  ['--heartbeat-interval-ms', '500'],
-  ['--heartbeat-timeout-ms', '2000'],
-  ['--grace-ms', '2000'],
-].flat();
-const TIMES = QUICK.slice(2);
 
 interface Leader {
   readonly resourceManagerId: string;
@@ -48,7 +37,7 @@ describe('the audit of a cluster of dev', function () {
     folder = mkdtempSync(join(tmpdir(), 'qm-audit-'));
     journals = join(folder, 'journals');
     mkdirSync(journals);
-    dev = await DevRun.up(...QUICK);
+    dev = await DevRun.up(...QUICK_CLUSTER);
   });
   after(async () => {
     await dev.end();
@@ -94,7 +83,7 @@ describe('the audit of a cluster of dev', function () {
       '--cpu',
       '8',
       ...journal,
-      ...TIMES,
+      ...QUICK_TIMES,
     );
   }
 
@@ -111,7 +100,7 @@ describe('the audit of a cluster of dev', function () {
       '8',
       '--journal',
       journal,
-      ...TIMES,
+      ...QUICK_TIMES,
     );
     await eventually('it has its slots', () => job.jsonLines.length === 2, 20_000);
     const first = (await dev.ask<Leader>('/v1/leader'))!;

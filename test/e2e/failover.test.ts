@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { DevRun } from '../support/dev-run.ts';
+import { DevRun, QUICK_CLUSTER } from '../support/dev-run.ts';
 import { eventually } from '../support/eventually.ts';
 
 interface Leader {
@@ -19,17 +19,6 @@ interface SlotRow {
   readonly grantNumber: number | null;
 }
 
-/** Times that are fit for a test: a leader that was killed is followed after 3 to 4 seconds. */
-const QUICK = [
-  ['--lease-ttl-seconds', '3'],
-  ['--slot-lease-ms', '3000'],
-  ['--slot-renewal-ms', '500'],
-  ['--unclaimed-ms', '3000'],
-  ['--heartbeat-interval-ms', '500'],
-  ['--heartbeat-timeout-ms', '2000'],
-  ['--grace-ms', '2000'],
-].flat();
-
 interface Overview {
   readonly leader: Leader;
   readonly standbys: readonly { ready: boolean }[];
@@ -43,7 +32,7 @@ describe('failover of a cluster of dev', function () {
   let dev: DevRun;
 
   before(async () => {
-    dev = await DevRun.up(...QUICK);
+    dev = await DevRun.up(...QUICK_CLUSTER);
   });
   after(() => dev.end());
 

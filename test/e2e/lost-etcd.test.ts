@@ -1,18 +1,8 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
 import { renameSync } from 'node:fs';
-import { DevRun } from '../support/dev-run.ts';
+import { DevRun, QUICK_CLUSTER, QUICK_TIMES } from '../support/dev-run.ts';
 import { eventually } from '../support/eventually.ts';
-
-const QUICK = [
-  ['--lease-ttl-seconds', '3'],
-  ['--slot-lease-ms', '3000'],
-  ['--slot-renewal-ms', '500'],
-  ['--unclaimed-ms', '3000'],
-  ['--heartbeat-interval-ms', '500'],
-  ['--heartbeat-timeout-ms', '2000'],
-  ['--grace-ms', '2000'],
-].flat();
 
 interface Leader {
   readonly resourceManagerId: string;
@@ -31,7 +21,7 @@ describe('an etcd of dev that loses its data', function () {
   let dev: DevRun;
 
   before(async () => {
-    dev = await DevRun.up(...QUICK);
+    dev = await DevRun.up(...QUICK_CLUSTER);
   });
   after(() => dev.end());
 
@@ -145,7 +135,7 @@ describe('an etcd of dev that loses its data', function () {
   }
 
   async function expectSlotsGranted(job: string): Promise<void> {
-    const late = dev.start('job-master', '--job', job, '--slots', '2', ...QUICK.slice(2));
+    const late = dev.start('job-master', '--job', job, '--slots', '2', ...QUICK_TIMES);
     await eventually('it has its slots', () => late.jsonLines.length >= 2);
     expect((await late.end('SIGTERM')).code).to.equal(0);
   }

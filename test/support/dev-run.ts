@@ -6,6 +6,19 @@ import { CommandRun, type CommandResult } from './command-run.ts';
 import { eventually } from './eventually.ts';
 import { isAlive } from './process-alive.ts';
 
+/** Times that are fit for a test. */
+export const QUICK_TIMES: readonly string[] = [
+  ['--slot-lease-ms', '3000'],
+  ['--slot-renewal-ms', '500'],
+  ['--unclaimed-ms', '3000'],
+  ['--heartbeat-interval-ms', '500'],
+  ['--heartbeat-timeout-ms', '2000'],
+  ['--grace-ms', '2000'],
+].flat();
+
+/** And for a whole cluster: a leader that was killed is followed after 3 to 4 seconds at the latest. */
+export const QUICK_CLUSTER: readonly string[] = ['--lease-ttl-seconds', '3', ...QUICK_TIMES];
+
 /** What `dev --json` prints. */
 export interface DevLine {
   readonly cluster: string;
